@@ -1,0 +1,37 @@
+# Every habit has one command here; `make help` lists them. Works from anywhere: make -C <checkout> run
+
+override ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+PYTHON ?= $(firstword $(shell command -v python3.11) $(shell command -v python3))
+BIN := $(ROOT)/.venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run stop status setup test lint format lock
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\): .*## \(.*\)/make \1|\2/p' "$(ROOT)/Makefile" | column -t -s '|'
+
+run: setup ## set up what is missing, start the platform, play the demo tape through it, print what came out
+	@cd "$(ROOT)" && "$(BIN)/tapehouse" demo
+
+stop: ## stop the platform; its data stays
+	@[ ! -x "$(BIN)/tapehouse" ] || "$(BIN)/tapehouse" down
+
+status: ## show every process of the platform
+	@"$(BIN)/tapehouse" status
+
+setup: ## do every set-up step that is missing
+	@[ -n "$(PYTHON)" ] || { echo "Python is missing: install python3.11 with its venv module" >&2; exit 1; }
+	@cd "$(ROOT)" && "$(PYTHON)" -m deploy.setup
+
+test: setup ## run the whole test suite, on its own ports and data
+	@cd "$(ROOT)" && "$(BIN)/python" -m pytest
+
+lint: setup ## check style, types and the direction of imports
+	@cd "$(ROOT)" && "$(BIN)/ruff" check && "$(BIN)/ruff" format --check && "$(BIN)/mypy" && "$(BIN)/lint-imports"
+
+format: setup ## bring the code into its style
+	@cd "$(ROOT)" && "$(BIN)/ruff" check --fix && "$(BIN)/ruff" format
+
+lock: ## pin every dependency of pyproject.toml anew
+	@cd "$(ROOT)" && "$(BIN)/uv" pip compile pyproject.toml --extra dev --generate-hashes --no-strip-extras \
+		--python-version 3.11 --no-emit-index-url --no-emit-find-links -o requirements.lock

@@ -1,0 +1,1 @@
+"""What exists: Dagster assets and asset checks."""

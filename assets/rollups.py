@@ -1,0 +1,55 @@
+"""Daily-partitioned bars of five minutes, an hour and a day."""
+
+from datetime import date
+
+import dagster as dg
+
+from assets.failures import failing_by_type
+from assets.specs import DAILY, ROLLUPS, asset_key, dataset_spec
+from assets.store import Store
+from contracts.bars import BARS
+from contracts.rollups import ROLLUPS as WIDTHS
+from contracts.rollups import Rollup
+from contracts.trades import TRADES
+
+DAYS_A_RUN = 31
+
+
+def _rollup_asset(rollup: Rollup) -> dg.AssetsDefinition:
+    deps = {asset_key(rollup.source)}
+    if rollup.source is BARS:
+        # A blocking check holds back only what depends on the checked asset itself: the audit is the trades'.
+        deps.add(asset_key(TRADES))
+    spec = dataset_spec(
+        rollup.dataset,
+        group=ROLLUPS,
+        kinds={"clickhouse", "sql"},
+        deps=deps,
+        description="A function of the finer bars of the day and of nothing else: running it again gives the same rows.",
+        partitions=DAILY,
+    )
+
+    @dg.multi_asset(
+        specs=[spec],
+        name=rollup.dataset.table,
+        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=DAYS_A_RUN),
+    )
+    def rolled(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> dg.MaterializeResult[None]:
+        from assets.day_metadata import day_metadata
+        from assets.day_view import read_day
+        from assets.rollup_day import replace_day
+
+        with failing_by_type():
+            warehouse, query = store.warehouse(), store.query("rollup")
+            for key in context.partition_keys:
+                day = date.fromisoformat(key)
+                count = replace_day(warehouse, query, rollup, day)
+                context.log.info(f"{rollup.dataset.name} {key}: {count} bars")
+                view = read_day(warehouse, rollup.dataset.table, day)
+                context.add_asset_metadata(day_metadata(view), asset_key=spec.key, partition_key=key)
+        return dg.MaterializeResult(asset_key=spec.key)
+
+    return rolled
+
+
+ROLLUP_ASSETS = [_rollup_asset(rollup) for rollup in WIDTHS]

@@ -1,0 +1,91 @@
+"""How a contract looks in Dagster: key, group, owner, kinds, description and column schema."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import dagster as dg
+
+from contracts.dataset import Clock, Column, Dataset, Decimal, Role
+
+OWNERS = ["team:market-data"]
+
+# Dagster sorts groups by name: the numbers keep them in the order of the road.
+SOURCES, STREAMS, STORED, ROLLUPS = "1_sources", "2_streams", "3_stored", "4_rollups"
+
+# Days of event time. Only a day that is over is a partition.
+DAILY = dg.DailyPartitionsDefinition(start_date="2021-01-01", timezone="UTC", end_offset=0)
+
+_CLOCKS = {
+    Clock.EVENT: "the venue's clock",
+    Clock.RECEIVED: "the collector's clock",
+    Clock.INGESTED: "the streaming core's clock",
+}
+
+
+def asset_key(dataset: Dataset) -> dg.AssetKey:
+    """One dataset, one name: the contract's name, split at its dots."""
+    return dg.AssetKey(dataset.name.split("."))
+
+
+def type_name(column: Column) -> str:
+    """Name the column's type as contracts do."""
+    if isinstance(column.type, Decimal):
+        return f"decimal({column.type.precision}, {column.type.scale})"
+    return column.type.value
+
+
+def column_description(column: Column) -> str:
+    """Return the column's doc with its unit, clock, allowed values and role."""
+    notes = [
+        f"Unit: {column.unit}." if column.unit else "",
+        f"Clock: {_CLOCKS[column.clock]}." if column.clock else "",
+        f"One of: {', '.join(column.symbols)}." if column.symbols else "",
+        "Provenance: says how we came to know it." if column.role is Role.PROVENANCE else "",
+    ]
+    return " ".join([column.doc, *(note for note in notes if note)])
+
+
+def column_schema(dataset: Dataset) -> dg.TableSchema:
+    """Derive the table schema that the UI shows."""
+    grain = set(dataset.grain)
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=type_name(column),
+                description=column_description(column),
+                constraints=dg.TableColumnConstraints(nullable=False),
+                tags={"grain": ""} if column.name in grain else {},
+            )
+            for column in dataset.columns
+        ]
+    )
+
+
+def dataset_spec(
+    dataset: Dataset,
+    *,
+    group: str,
+    kinds: set[str],
+    deps: Iterable[dg.AssetKey],
+    description: str = "",
+    table_name: str = "",
+    partitions: dg.PartitionsDefinition[str] | None = None,
+) -> dg.AssetSpec:
+    """Describe a dataset as an asset; `description` follows the contract's own doc."""
+    grain = ", ".join(f"`{name}`" for name in dataset.grain)
+    metadata: dict[str, Any] = {
+        "dagster/table_name": table_name or dataset.table,
+        "dagster/column_schema": column_schema(dataset),
+        "contract_version": dataset.version,
+    }
+    return dg.AssetSpec(
+        asset_key(dataset),
+        deps=sorted(deps),
+        description=f"{dataset.doc}\n\n{description}\n\n**A row is unique by** {grain}.".replace("\n\n\n\n", "\n\n"),
+        group_name=group,
+        owners=OWNERS,
+        kinds=kinds,
+        metadata=metadata,
+        partitions_def=partitions,
+    )

@@ -1,0 +1,1 @@
+"""What shape the data has: event types, keys, units, clocks, topics. No I/O."""

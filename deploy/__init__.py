@@ -1,0 +1,1 @@
+"""How it is installed and run: JVM jars, the local stack, the warehouse server."""

@@ -1,0 +1,60 @@
+"""Dagster's web server and daemon."""
+
+from pathlib import Path
+
+from deploy.stack import health
+from deploy.stack.files import write_text
+from deploy.stack.service import Check, Service
+from deploy.stack.settings import StackSettings
+
+INSTANCE = """\
+storage:
+  sqlite:
+    base_dir: "{home}"
+telemetry:
+  enabled: false
+concurrency:
+  runs:
+    max_concurrent_runs: 2
+"""
+
+
+def webserver(settings: StackSettings) -> Service:
+    """Describe the web server."""
+    port = settings.ports["dagster"]
+    arguments = ("-h", "127.0.0.1", "-p", str(port))
+    return program(settings, "dagster-webserver", arguments, health.http(port, "/server_info"), (port,))
+
+
+def daemon(settings: StackSettings) -> Service:
+    """Describe the daemon; it listens nowhere, and asking its heartbeat costs a process of 3 s, so alive is enough."""
+    return program(settings, "dagster-daemon", ("run",), health.alive, ())
+
+
+def program(
+    settings: StackSettings, name: str, arguments: tuple[str, ...], check: Check, ports: tuple[int, ...]
+) -> Service:
+    """Describe one of Dagster's programs, run in the repository on its workspace.yaml."""
+    home = home_of(settings)
+    executable = settings.python.parent / name
+    workspace = settings.repository / "workspace.yaml"
+
+    def write() -> None:
+        write_text(home / "dagster.yaml", INSTANCE.format(home=home))
+
+    return Service(
+        name=name,
+        command=(str(executable), *arguments, "-w", str(workspace)),
+        check=check,
+        directory=settings.repository,
+        ports=ports,
+        write=write,
+        start_seconds=90,
+        stop_group=True,
+        needs=(executable, workspace),
+    )
+
+
+def home_of(settings: StackSettings) -> Path:
+    """Return what DAGSTER_HOME has to say: where Dagster's instance lies."""
+    return settings.data_dir / "dagster"

@@ -1,0 +1,54 @@
+"""The platform's own services: the warehouse server, the replay server, the collector, the streams."""
+
+from deploy.stack import health
+from deploy.stack.service import Service
+from deploy.stack.settings import StackSettings
+
+PREPARED = "prepared"
+"""Stands in `Service.after` for: topics, schemas and tables are there."""
+
+
+def warehouse(settings: StackSettings) -> Service:
+    """Describe the server that owns the ClickHouse engine's directory."""
+    return served(settings, "warehouse", "/ping", stop_seconds=30)
+
+
+def replay(settings: StackSettings) -> Service:
+    """Describe the server that plays recorded venues."""
+    return served(settings, "replay", "/health")
+
+
+def collector(settings: StackSettings) -> Service:
+    """Describe the collector; it waits for the venue it is to listen to."""
+    after = {PREPARED} if settings.live else {PREPARED, "replay"}
+    return served(settings, "collector", "/health", after=frozenset(after), stop_seconds=30)
+
+
+def streams(settings: StackSettings) -> Service:
+    """Describe the Spark queries; Spark takes a while to start and to finish its batch."""
+    after = frozenset({PREPARED})
+    return served(settings, "streams", "/health", after=after, start_seconds=120, stop_seconds=45)
+
+
+def served(
+    settings: StackSettings,
+    name: str,
+    path: str,
+    after: frozenset[str] = frozenset(),
+    start_seconds: float = 60,
+    stop_seconds: int = 15,
+) -> Service:
+    """Describe a service that `tapehouse serve` runs and that tells its health over HTTP."""
+    port = settings.ports[name]
+    program = settings.python.parent / "tapehouse"
+    return Service(
+        name=name,
+        command=(str(program), "serve", name),
+        check=health.http(port, path),
+        directory=settings.repository,
+        ports=(port,),
+        after=after,
+        start_seconds=start_seconds,
+        stop_seconds=stop_seconds,
+        needs=(program,),
+    )

@@ -1,0 +1,1 @@
+"""Serve one chDB directory to ordinary ClickHouse clients over ClickHouse's HTTP protocol."""

@@ -1,0 +1,1 @@
+"""What starts it: definitions, settings, the command line."""

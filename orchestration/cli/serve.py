@@ -1,0 +1,32 @@
+"""`tapehouse serve NAME`: what the supervisor runs; each service is handed its settings as values."""
+
+from typing import Annotated
+
+import typer
+
+SERVICES = ("warehouse", "replay", "collector", "streams")
+
+
+def add(app: typer.Typer) -> None:
+    """Add the command, hidden: people type `tapehouse up`."""
+    app.command(hidden=True)(serve)
+
+
+def serve(name: Annotated[str, typer.Argument(metavar="|".join(SERVICES))]) -> None:
+    """Run one service in the foreground until it is told to stop."""
+    from orchestration.cli.values import read_settings
+
+    settings = read_settings()
+    match name:
+        case "warehouse":
+            from deploy.warehouse_server.main import serve as serve_warehouse
+
+            serve_warehouse(settings.data_dir / "warehouse", "127.0.0.1", settings.port("warehouse"))
+        case "streams":
+            from orchestration.settings import REPOSITORY
+            from spark.main import serve as serve_streams
+
+            query = REPOSITORY / "sql" / "queries" / "bars.sql"
+            serve_streams(settings.streams, settings.spark, query, settings.port("streams"))
+        case _:
+            raise typer.BadParameter(f"{name!r} is no service; there are: {', '.join(SERVICES)}")

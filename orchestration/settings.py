@@ -1,0 +1,101 @@
+"""The one settings object, and the only reader of the environment (TAPEHOUSE_*)."""
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from spark.settings import SparkSettings, StreamSettings
+from stores.settings import BrokerSettings, CacheSettings, LakeSettings, RegistrySettings, WarehouseSettings
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# The ports that these services have by custom; the local platform adds TAPEHOUSE_PORT_OFFSET to each.
+USUAL_PORTS = {
+    "kafka": 9092,
+    "kafka-controller": 9093,
+    "registry": 8081,
+    "warehouse": 8123,
+    "redis": 6379,
+    "replay": 8090,
+    "collector": 8091,
+    "streams": 8092,
+    "spark-ui": 4040,
+    "dagster": 3000,
+}
+
+
+class Settings(BaseSettings):
+    """Where everything is. With nothing set: one machine, data under var/, usual ports plus 10,000."""
+
+    model_config = SettingsConfigDict(env_prefix="TAPEHOUSE_", frozen=True)
+
+    data_dir: Path = Field(default=REPOSITORY / "var", description="data, logs and state of the local platform")
+    jars_dir: Path = Field(default=REPOSITORY / ".venv" / "jars", description="JVM jars that the set-up fetched")
+    port_offset: int = Field(default=10_000, ge=0, le=50_000, description="added to each service's usual port")
+    live: bool = Field(default=False, description="collect from the real venues instead of the replay server")
+    venues: tuple[str, ...] = Field(default=("binance",), description="the venues to collect from")
+    demo_speed: float = Field(default=30.0, gt=0, description="how many times faster than recorded the demo tape plays")
+
+    kafka_bootstrap: str = Field(default="", description="host:port of Kafka; empty: the local one")
+    kafka_replication: int = Field(default=1, ge=1)
+    kafka_security: dict[str, str] = Field(default_factory=dict, repr=False)
+    registry_url: str = Field(default="", description="the schema registry's Confluent API; empty: the local one")
+    registry_auth: str = Field(default="", repr=False)
+    warehouse_host: str = Field(default="", description="host of ClickHouse; empty: the local one")
+    warehouse_port: int = 0
+    warehouse_database: str = "default"
+    warehouse_user: str = "default"
+    warehouse_password: str = Field(default="", repr=False)
+    warehouse_secure: bool = False
+    lake_root: str = Field(default="", description="where the Delta lake lies; empty: under data_dir")
+    redis_url: str = Field(default="", repr=False, description="redis://...; empty: the local one")
+
+    def port(self, service: str) -> int:
+        """Return the port of a local service, by the names of USUAL_PORTS."""
+        return USUAL_PORTS[service] + self.port_offset
+
+    @cached_property
+    def broker(self) -> BrokerSettings:
+        bootstrap = self.kafka_bootstrap or f"127.0.0.1:{self.port('kafka')}"
+        return BrokerSettings(bootstrap, self.kafka_replication, dict(self.kafka_security))
+
+    @cached_property
+    def registry(self) -> RegistrySettings:
+        local = f"http://127.0.0.1:{self.port('registry')}/apis/ccompat/v7"
+        return RegistrySettings(self.registry_url or local, self.registry_auth)
+
+    @cached_property
+    def warehouse(self) -> WarehouseSettings:
+        return WarehouseSettings(
+            host=self.warehouse_host or "127.0.0.1",
+            port=self.warehouse_port or self.port("warehouse"),
+            database=self.warehouse_database,
+            user=self.warehouse_user,
+            password=self.warehouse_password,
+            secure=self.warehouse_secure,
+        )
+
+    @cached_property
+    def lake(self) -> LakeSettings:
+        return LakeSettings(Path(self.lake_root) if self.lake_root else self.data_dir / "lake")
+
+    @cached_property
+    def spark(self) -> SparkSettings:
+        return SparkSettings(self.jars_dir, self.data_dir / "spark", driver_memory="1g")
+
+    @cached_property
+    def streams(self) -> StreamSettings:
+        return StreamSettings(
+            broker=self.broker,
+            registry=self.registry,
+            warehouse=self.warehouse,
+            lake=self.lake,
+            scratch_dir=self.data_dir / "spark",
+            venues=self.venues,
+        )
+
+    @cached_property
+    def cache(self) -> CacheSettings:
+        return CacheSettings(self.redis_url or f"redis://127.0.0.1:{self.port('redis')}/0")

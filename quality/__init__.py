@@ -1,0 +1,1 @@
+"""Whether data can be trusted: audit, checks, scores. Knows nothing of Dagster."""

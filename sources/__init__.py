@@ -1,0 +1,1 @@
+"""How data arrives: one folder a venue, and the collector around them."""

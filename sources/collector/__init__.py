@@ -1,0 +1,1 @@
+"""Writes each raw payload down first, then sends the events parsed from it."""

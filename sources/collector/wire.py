@@ -1,0 +1,114 @@
+"""From payloads to records for Kafka: the tape's own, and those of the events parsed from it."""
+
+from collections import Counter
+from typing import NamedTuple
+
+from contracts.catalog import dataset
+from contracts.dataset import Dataset, Topic
+from contracts.errors import TerminalError
+from contracts.quarantine import QUARANTINE
+from contracts.tape import TAPE, tape_topic
+from contracts.trades import TRADES
+from sources.endpoints import Venue
+from sources.events import Accepted, Ignored, Rejected
+from sources.tape_file import TapeRecord
+from stores.records import RecordEncoder, record_key
+from stores.settings import RegistrySettings
+
+# The datasets that parsers fill. Quarantine comes with them: it takes what they refuse.
+EVENT_DATASETS: tuple[Dataset, ...] = (TRADES, QUARANTINE)
+
+
+class Outgoing(NamedTuple):
+    """A record to be sent."""
+
+    topic: str
+    key: bytes
+    value: bytes
+
+
+class Derived(NamedTuple):
+    """An event's record, and the event's place in its payload."""
+
+    message_index: int
+    outgoing: Outgoing
+
+
+def topic_of(wanted: Dataset) -> Topic:
+    """Return the topic of a dataset that has one."""
+    assert wanted.topic is not None
+    return wanted.topic
+
+
+def topics_of(venue: str) -> tuple[Topic, ...]:
+    """Return every topic that the venue's collector writes: its tape first."""
+    return (tape_topic(venue), *map(topic_of, EVENT_DATASETS))
+
+
+class Wire:
+    """Encode what one venue's collector sends. Making one registers the schemas; a refused one is a TerminalError."""
+
+    def __init__(self, registry: RegistrySettings, venue: Venue) -> None:
+        self._venue = venue
+        self._tape_topic = tape_topic(venue.name)
+        self._tape = RecordEncoder(registry, TAPE, self._tape_topic.name)
+        self._events = {d.name: RecordEncoder(registry, d, topic_of(d).name) for d in EVENT_DATASETS}
+        self.accepted = 0
+        self.rejected: Counter[str] = Counter()
+        self.ignored: Counter[str] = Counter()
+
+    def tape(self, record: TapeRecord) -> Outgoing:
+        """Return the record of a payload on the tape."""
+        # Named fields rather than _asdict: this runs once a payload.
+        row = {
+            "venue": record.venue,
+            "endpoint": record.endpoint,
+            "payload": record.payload,
+            "received_time": record.received_time,
+            "connection_id": record.connection_id,
+            "message_number": record.message_number,
+        }
+        return Outgoing(self._tape_topic.name, record_key(self._tape_topic, row), self._tape.encode(row))
+
+    def events(self, record: TapeRecord) -> list[Derived]:
+        """Parse a payload and return the records of its events; what is ignored is counted alone."""
+        derived = []
+        for index, event in enumerate(self._venue.parse(record.endpoint, record.payload)):
+            if isinstance(event, Ignored):
+                self.ignored[event.reason] += 1
+            elif isinstance(event, Rejected):
+                derived.append(Derived(index, self._rejected(record, index, event)))
+            else:
+                derived.append(Derived(index, self._accepted(record, index, event)))
+        return derived
+
+    def _accepted(self, record: TapeRecord, index: int, event: Accepted) -> Outgoing:
+        row = event.row
+        row["received_time"] = record.received_time
+        row["connection_id"] = record.connection_id
+        row["message_number"] = record.message_number
+        row["message_index"] = index
+        topic = topic_of(dataset(event.dataset))
+        try:
+            outgoing = Outgoing(topic.name, record_key(topic, row), self._events[event.dataset].encode(row))
+        except TerminalError as error:
+            # A fault of the parser: dying would only meet the same payload again after the restart.
+            return self._rejected(record, index, Rejected(event.dataset, "contract_misfit", str(error)[:300]))
+        self.accepted += 1
+        return outgoing
+
+    def _rejected(self, record: TapeRecord, index: int, event: Rejected) -> Outgoing:
+        row: dict[str, object] = {
+            "dataset": event.dataset,
+            "venue": record.venue,
+            "reason": event.reason,
+            "detail": event.detail,
+            "payload": record.payload,
+            "received_time": record.received_time,
+            "connection_id": record.connection_id,
+            "message_number": record.message_number,
+            "message_index": index,
+        }
+        self.rejected[event.reason] += 1
+        topic = topic_of(QUARANTINE)
+        return Outgoing(topic.name, record_key(topic, row), self._events[QUARANTINE.name].encode(row))

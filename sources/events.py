@@ -1,0 +1,57 @@
+"""What a parser says about a payload: accepted rows, rejected events, ignored messages, each with its reason."""
+
+from dataclasses import dataclass
+
+# Why an event was not accepted. Spark's contract rules have their own reasons for rows that were accepted here.
+REJECTIONS: dict[str, str] = {
+    "malformed_json": "The payload is not one JSON document: cut off, not UTF-8, or no JSON at all.",
+    "unknown_message": "The payload is JSON, but of no kind that the venue is known to send.",
+    "missing_field": "A field that the event needs is absent.",
+    "wrong_type": "A field holds another JSON type than the venue documents.",
+    "not_a_number": "A price or quantity is a string that no decimal number is written as.",
+    "price_digits": "The price has more digits than the contract holds; it is never rounded.",
+    "quantity_digits": "The quantity has more digits than the contract holds; it is never rounded.",
+    "id_out_of_range": "An id is negative or beyond 63 bits.",
+    "time_out_of_range": "The time lies outside the years 1 to 9999, which is all that a timestamp can hold.",
+    "bad_symbol": "The symbol is empty, longer than 59 characters, or holds characters that nobody can print.",
+    "contract_misfit": "The row does not fit its contract; the parser has a fault that this row shows.",
+}
+
+# Why a message carries no event.
+IGNORED: dict[str, str] = {
+    "subscription_reply": "The venue's answer to a subscription request.",
+    "subscription_error": "The venue's refusal of a request; the connection acts on it.",
+    "venue_notice": "The venue speaks of itself, for instance that it will soon close the connection.",
+    "not_collected_yet": "A kind of message that the platform does not collect yet; it is on the tape for later.",
+    "not_a_market_trade": "A position taken over by an insurance fund or closed by deleveraging, not traded.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An event that fits its contract: the row without what only the collector knows (the tape position)."""
+
+    dataset: str
+    row: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An event that goes to quarantine. `reason` is a word of REJECTIONS, `dataset` what it was meant for.
+
+    A payload that can't be said to be meant for any dataset names the tape.
+    """
+
+    dataset: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A message without an event. `reason` is a word of IGNORED."""
+
+    reason: str
+
+
+Event = Accepted | Rejected | Ignored

@@ -1,0 +1,1 @@
+"""The high-throughput core: frame to frame transforms, sinks, thin mains."""

@@ -1,0 +1,105 @@
+"""The streams as a process: starts the queries, answers for their health, ends when one of them fails."""
+
+import logging
+import signal
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pyspark.errors import PySparkException
+from pyspark.sql.streaming.query import StreamingQuery
+
+from contracts.errors import RetryableError, TapehouseError
+from spark.bars import BarKeeper
+from spark.clocks import VenueClocks
+from spark.session import open_session
+from spark.settings import SparkSettings, StreamSettings
+from spark.streams import StreamRunner
+from stores import broker
+from stores.warehouse import Warehouse, patiently
+
+log = logging.getLogger("tapehouse.streams")
+
+
+def _lag(settings: StreamSettings, progress: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """Count by topic the records that Kafka holds and the ledger does not."""
+    return {
+        topic: sum(end - state["offsets"].get(p, 0) for p, end in broker.end_offsets(settings.broker, topic).items())
+        for topic, state in progress.items()
+    }
+
+
+def _health(settings: StreamSettings, runner: StreamRunner, queries: list[StreamingQuery]) -> dict[str, Any]:
+    try:
+        lags = _lag(settings, runner.progress)
+    except TapehouseError as error:
+        return {"status": "degraded", "detail": str(error), "streams": runner.progress}
+    active = all(query.isActive for query in queries)
+    last: dict[str, Any] = {str(query.name): query.lastProgress or {} for query in queries}
+    streams = {
+        topic: {
+            **state,
+            "lag": lags[topic],
+            "rows_per_s": last.get(topic, {}).get("processedRowsPerSecond"),
+            "last_batch": last.get(topic, {}).get("timestamp"),
+        }
+        for topic, state in runner.progress.items()
+    }
+    return {"status": "ok" if active else "failed", "lag": sum(lags.values()), "streams": streams}
+
+
+def _answer(port: int, settings: StreamSettings, runner: StreamRunner, queries: list[StreamingQuery]) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = _health(settings, runner, queries)
+            self.send_response(200 if body["status"] == "ok" else 503)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS))
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing: a line for every health check would bury the others."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True, name="health").start()
+
+
+def serve(settings: StreamSettings, spark_settings: SparkSettings, bars_query: Path, port: int) -> None:
+    """Run the streams until told to stop; raises what ended a query, for the supervisor to start them again."""
+    stopping = threading.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: stopping.set())
+    spark = open_session("tapehouse-streams", spark_settings)
+    bars = BarKeeper(Warehouse(settings.warehouse), bars_query, VenueClocks())
+    patiently(bars.resume)
+    runner = StreamRunner(spark, settings, bars)
+    queries = runner.start()
+    _answer(port, settings, runner, queries)
+    log.info("streams started: %s", ", ".join(sorted(runner.progress)))
+    try:
+        _watch(queries, bars, stopping)
+    finally:
+        for query in queries:
+            query.stop()
+        spark.stop()
+
+
+def _watch(queries: list[StreamingQuery], bars: BarKeeper, stopping: threading.Event) -> None:
+    last_tick = time.monotonic()
+    while not stopping.wait(0.5):
+        for query in queries:
+            if not query.isActive:
+                raise _ended(query)
+        if time.monotonic() - last_tick >= 5:
+            bars.tick()
+            last_tick = time.monotonic()
+
+
+def _ended(query: StreamingQuery) -> RetryableError:
+    error: PySparkException | None = query.exception()
+    lines = str(error).splitlines() if error else ["no reason given"]
+    reason = next((line for line in lines if "Error:" in line and "contracts.errors" in line), lines[0])
+    return RetryableError(f"stream {query.name} ended: {reason.strip()}; it starts again where the ledger ends")

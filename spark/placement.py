@@ -1,0 +1,94 @@
+"""Which of the rows that arrived belong in the table: a pure comparison with what is stored.
+
+A row belongs there when its grain is new, or when it lies earlier on the tape than the stored row of its grain.
+The result is the same whatever the order of arrival, and the same when a write is repeated.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from contracts.provenance import TAPE_POSITION
+
+POSITION = [column.name for column in TAPE_POSITION]
+_MODULUS = 1 << 64
+
+
+@dataclass(frozen=True)
+class Range:
+    """The offsets that one write covers."""
+
+    topic_id: str
+    partition: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What a write amounts to.
+
+    `insert` holds the column `row`, the index of each arrived row to insert, with its displaced_count and
+    displaced_hash. `touched` holds the grain's series and event_time of every row that this range stored or
+    displaced, also when an earlier attempt stored it already.
+    """
+
+    insert: pl.DataFrame
+    touched: pl.DataFrame
+    stored_count: int
+    duplicate_count: int
+    content_hash: int
+
+
+def place(arrived: pl.DataFrame, stored: pl.DataFrame, grain: list[str], covered: Range) -> Placement:
+    """Compare arrived rows with the stored rows of their grains.
+
+    `arrived`: row, the grain, the tape position, kafka_offset, event_time, hash. `stored`: the grain, the tape
+    position, event_time, topic_id, kafka_partition, kafka_offset, displaced_count, displaced_hash, hash.
+    """
+    # The offset comes last: a record that a producer sent twice has one tape position and two offsets.
+    order = [*POSITION, "kafka_offset"]
+    winners = arrived.sort(order).unique(subset=grain, keep="first", maintain_order=True)
+    pairs = winners.join(stored, on=grain, how="left", suffix="_stored", coalesce=True)
+    known = pl.col("topic_id").is_not_null()
+    # What an earlier, unfinished attempt at this very range stored is ours: it was never entered in the ledger.
+    ours = (
+        known
+        & (pl.col("topic_id") == covered.topic_id)
+        & (pl.col("kafka_partition") == covered.partition)
+        & pl.col("kafka_offset_stored").is_between(covered.first, covered.last)
+    )
+    itself = ours & (pl.col("kafka_offset") == pl.col("kafka_offset_stored"))
+    pairs = pairs.with_columns(
+        base=pl.when(ours).then("displaced_hash").when(known).then("hash_stored").otherwise(0).cast(pl.UInt64),
+        itself=itself.fill_null(False),
+        known=known,
+        earlier=_earlier(order),
+    )
+    counted = pairs.filter(~pl.col("known") | pl.col("itself") | pl.col("earlier"))
+    insert = counted.filter(~pl.col("itself")).select(
+        "row",
+        displaced_count=(pl.col("displaced_count").fill_null(-1) + 1).cast(pl.Int32),
+        displaced_hash="base",
+    )
+    stored_count = counted.filter(pl.col("base") == 0).height
+    total = sum(counted["hash"].to_list()) - sum(counted["base"].to_list())
+    series = grain[:3]
+    times = [counted.select(*series, "event_time")]
+    times.append(counted.filter("known").select(*series, event_time=pl.col("event_time_stored")))
+    return Placement(
+        insert=insert,
+        touched=pl.concat(times).unique(),
+        stored_count=stored_count,
+        duplicate_count=arrived.height - stored_count,
+        content_hash=total % _MODULUS,
+    )
+
+
+def _earlier(order: list[str]) -> pl.Expr:
+    """Hold where the arrived row lies before the stored one: a comparison of tuples, column by column."""
+    result = pl.lit(False)
+    for name in reversed(order):
+        mine, theirs = pl.col(name), pl.col(f"{name}_stored")
+        result = (mine < theirs) | ((mine == theirs) & result)
+    return result.fill_null(False)

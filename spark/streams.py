@@ -1,0 +1,183 @@
+"""The micro-batch queries of one process: market.* and system.* to the warehouse, tape.* to the lake."""
+
+import json
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from contracts.catalog import dataset as dataset_named
+from contracts.dataset import Dataset
+from contracts.errors import RetryableError
+from contracts.quarantine import QUARANTINE
+from contracts.tape import TAPE, tape_topic
+from contracts.trades import TRADES
+from spark import archive
+from spark.bars import BarKeeper
+from spark.decode import decode
+from spark.deliver import WritePlan, Written, parse_written, write_partition
+from spark.settings import StreamSettings
+from stores import broker, registry
+from stores.ledger import Delivery, close_ranges, next_offsets
+from stores.settings import BrokerSettings, RegistrySettings
+from stores.warehouse import Warehouse, patiently
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One query: a topic and the sink that it feeds."""
+
+    dataset: Dataset
+    topic: str
+    sink: str
+    interval_s: float
+
+
+def streams_of(settings: StreamSettings) -> list[Stream]:
+    """List the queries that one process carries."""
+    tapes = [Stream(TAPE, tape_topic(v).name, archive.SINK, settings.archive_interval_s) for v in settings.venues]
+    tables = [
+        Stream(d, d.topic.name, f"warehouse.{d.table}", settings.write_interval_s)
+        for d in (TRADES, QUARANTINE)
+        if d.topic is not None
+    ]
+    return tables + tapes
+
+
+@dataclass
+class SchemaBook:
+    """The schemas of a topic by id: asked for at each batch, remembered when the registry is away."""
+
+    settings: RegistrySettings
+    topic: str
+    known: dict[int, str] = field(default_factory=dict)
+
+    def refresh(self) -> bool:
+        """Ask the registry; return whether it answered. RetryableError when it never has."""
+        try:
+            self.known = registry.schemas_of(self.settings, self.topic)
+        except RetryableError:
+            if not self.known:
+                raise
+            return False
+        return True
+
+
+def _security(settings: BrokerSettings) -> dict[str, str]:
+    """Translate librdkafka's security settings to the Java client's names."""
+    names = {"sasl.mechanisms": "sasl.mechanism"}
+    plain = {names.get(k, k): v for k, v in settings.security.items() if k not in ("sasl.username", "sasl.password")}
+    if "sasl.username" in settings.security:
+        module = "plain.PlainLoginModule"
+        if plain.get("sasl.mechanism", "").startswith("SCRAM"):
+            module = "scram.ScramLoginModule"
+        user, password = settings.security["sasl.username"], settings.security["sasl.password"]
+        plain["sasl.jaas.config"] = (
+            f'org.apache.kafka.common.security.{module} required username="{user}" password="{password}";'
+        )
+    return {f"kafka.{k}": v for k, v in plain.items()}
+
+
+def _source(spark: SparkSession, settings: StreamSettings, stream: Stream, starts: dict[int, int]) -> DataFrame:
+    options = {
+        "kafka.bootstrap.servers": settings.broker.bootstrap,
+        "subscribe": stream.topic,
+        "startingOffsets": json.dumps({stream.topic: {str(p): o for p, o in starts.items()}}),
+        "failOnDataLoss": "true",
+        "maxOffsetsPerTrigger": str(settings.max_offsets_a_batch),
+        "kafka.max.poll.records": "20000",
+        "kafka.max.partition.fetch.bytes": str(17 * 1024 * 1024),
+        "kafkaConsumer.pollTimeoutMs": "60000",
+        **_security(settings.broker),
+    }
+    return spark.readStream.format("kafka").options(**options).load()
+
+
+class StreamRunner:
+    """Starts the queries where the ledger ends and writes the ledger after each batch."""
+
+    def __init__(self, spark: SparkSession, settings: StreamSettings, bars: BarKeeper) -> None:
+        self._spark = spark
+        self._settings = settings
+        self._bars = bars
+        self.progress: dict[str, dict[str, Any]] = {}
+
+    def start(self) -> list[StreamingQuery]:
+        """Start every query; each gets its own checkpoint directory, which the next start throws away."""
+        shutil.rmtree(self._settings.scratch_dir / "checkpoints", ignore_errors=True)
+        return [self._start(stream) for stream in streams_of(self._settings)]
+
+    def _start(self, stream: Stream) -> StreamingQuery:
+        settings = self._settings
+        # A connection for each query: their batches run in threads of their own.
+        warehouse = Warehouse(settings.warehouse)
+        plan = WritePlan(
+            dataset=stream.dataset.name,
+            topic=stream.topic,
+            topic_id=broker.topic_id(settings.broker, stream.topic),
+            broker=settings.broker,
+            warehouse=settings.warehouse,
+            schemas_fresh=True,
+            table=stream.dataset.table,
+        )
+        ends = broker.end_offsets(settings.broker, stream.topic)
+        closed = next_offsets(warehouse, stream.sink, plan.topic_id)
+        if stream.dataset is TAPE:
+            late = archive.committed_but_unclosed(self._spark, plan, settings.lake, closed, len(ends))
+            close_ranges(warehouse, late)
+            closed |= {d.kafka_partition: d.last_offset + 1 for d in late}
+        starts = {partition: closed.get(partition, 0) for partition in ends}
+        book = SchemaBook(settings.registry, stream.topic)
+        handle = self._archive if stream.dataset is TAPE else self._write
+        batch: Callable[[DataFrame, int], None] = partial(self._batch, stream, plan, book, warehouse, handle)
+        # The ledger says where to go on. The checkpoint is scratch: a lost or stale one can neither skip nor repeat.
+        checkpoint = settings.scratch_dir / "checkpoints" / f"{stream.topic}-{uuid.uuid4().hex}"
+        self.progress[stream.topic] = {"sink": stream.sink, "batches": 0, "rows": 0, "offsets": starts}
+        return (
+            _source(self._spark, settings, stream, starts)
+            .writeStream.queryName(stream.topic)
+            .foreachBatch(batch)
+            .option("checkpointLocation", str(checkpoint))
+            .trigger(processingTime=f"{stream.interval_s} seconds")
+            .start()
+        )
+
+    def _batch(
+        self,
+        stream: Stream,
+        plan: WritePlan,
+        book: SchemaBook,
+        warehouse: Warehouse,
+        handle: Callable[[DataFrame, SchemaBook, WritePlan], list[Delivery]],
+        records: DataFrame,
+        batch_id: int,
+    ) -> None:
+        fresh = patiently(book.refresh)
+        plan = replace(plan, schemas_fresh=fresh)
+        deliveries = handle(records, book, plan)
+        patiently(lambda: close_ranges(warehouse, deliveries))
+        state = self.progress[stream.topic]
+        state["batches"] = batch_id + 1
+        state["rows"] += sum(d.read_count for d in deliveries)
+        state["offsets"] = state["offsets"] | {d.kafka_partition: d.last_offset + 1 for d in deliveries}
+
+    def _write(self, records: DataFrame, book: SchemaBook, plan: WritePlan) -> list[Delivery]:
+        rows = decode(records, dataset_named(plan.dataset), book.known)
+        summaries = rows.mapInArrow(partial(write_partition, plan=plan), "written string").collect()
+        written: list[Written] = [parse_written(row["written"]) for row in summaries]
+        touched = {minute for w in written for minute in w.touched}
+        if touched:
+            newest: dict[str, int] = {}
+            for w in written:
+                for venue, event_time in w.newest_event_time.items():
+                    newest[venue] = max(event_time, newest.get(venue, 0))
+            self._bars.update(touched, newest)
+        return [w.delivery for w in written]
+
+    def _archive(self, records: DataFrame, book: SchemaBook, plan: WritePlan) -> list[Delivery]:
+        return archive.archive_batch(records, book.known, plan, self._settings.lake)
