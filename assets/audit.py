@@ -1,8 +1,8 @@
 """The audit of the day as an asset check: nothing missing, nothing twice."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import dagster as dg
 
@@ -10,45 +10,16 @@ from assets.failures import failing_by_type
 from assets.specs import asset_key
 from contracts.trades import TRADES
 
+if TYPE_CHECKING:
+    from quality.audit import AuditReport, AuditRow
+
 ROWS_SHOWN = 100
 
 
-class AuditRow(Protocol):
-    """One comparison of the audit."""
-
-    @property
-    def check(self) -> str: ...
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def expected(self) -> int: ...
-    @property
-    def found(self) -> int: ...
-    @property
-    def missing(self) -> int: ...
-    @property
-    def twice(self) -> int: ...
-
-
-class AuditReport(Protocol):
-    """What the audit found; `balanced` when nothing is missing and nothing twice."""
-
-    @property
-    def missing(self) -> int: ...
-    @property
-    def twice(self) -> int: ...
-    @property
-    def rows(self) -> Sequence[AuditRow]: ...
-    @property
-    def balanced(self) -> bool: ...
-
-
 class Auditor(Protocol):
-    """Compares tape, topics, ledger and tables; of one day, or of all when there is none."""
+    """Compares tape, topics, ledger and tables of a day, telling `on_progress` what it is at."""
 
-    def audit(self, day: date | None) -> AuditReport: ...
+    def audit(self, day: date, on_progress: Callable[[str], None]) -> "AuditReport": ...
 
 
 _COLUMNS = [
@@ -63,13 +34,13 @@ _COLUMNS = [
 ]
 
 
-def _record(day: date, row: AuditRow) -> dg.TableRecord:
+def _record(day: date, row: "AuditRow") -> dg.TableRecord:
     return dg.TableRecord(
         {"day": day.isoformat()} | {column.name: getattr(row, column.name) for column in _COLUMNS[1:]}
     )
 
 
-def _metadata(reports: dict[date, AuditReport]) -> dict[str, Any]:
+def _metadata(reports: "dict[date, AuditReport]") -> dict[str, Any]:
     rows = [(day, row) for day, report in reports.items() for row in report.rows]
     # What is wrong comes first, so that a cut table still shows it.
     rows.sort(key=lambda pair: (-(pair[1].missing + pair[1].twice), pair[0], pair[1].check, pair[1].topic))
@@ -104,7 +75,7 @@ def nothing_missing_nothing_twice(
 ) -> dg.AssetCheckResult:
     """Audit the run's days."""
     with failing_by_type():
-        reports = {day: auditor.audit(day) for day in _days(context)}
+        reports = {day: auditor.audit(day, context.log.info) for day in _days(context)}
     wrong = [
         f"{day.isoformat()}: {report.missing} missing, {report.twice} twice"
         for day, report in reports.items()

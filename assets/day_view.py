@@ -1,7 +1,7 @@
 """What the UI shows of one day of bars: counts, a table of the series, a plot of their closes. No Dagster."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
 from stores.warehouse import Warehouse
@@ -41,10 +41,9 @@ class DayView:
     closes: dict[SeriesDay, list[tuple[datetime, float]]]
 
     @property
-    def span(self) -> tuple[datetime, datetime]:
-        """The day's start and its end, exclusive."""
-        start = datetime.combine(self.day, time(), UTC)
-        return start, start + timedelta(days=1)
+    def midnight(self) -> datetime:
+        """The instant at which the day begins."""
+        return datetime.combine(self.day, time(), UTC)
 
 
 _WHERE = "bar_time >= toDateTime64({day:Date}, 6, 'UTC') AND bar_time < toDateTime64({day:Date} + 1, 6, 'UTC')"
@@ -59,7 +58,7 @@ def read_day(warehouse: Warehouse, table: str, day: date) -> DayView:
     )[0]
     bars, trades, provisional, instruments, known = (int(value) for value in totals)
     series = [
-        SeriesDay(str(row[0]), str(row[1]), str(row[2]), int(row[3]), int(row[4]), *row[5:9], float(row[9]))
+        SeriesDay(*row)
         for row in warehouse.rows(
             f"SELECT venue, instrument, id_space, count(), sum(b.trade_count), argMin(b.open, b.bar_time), "
             f"max(b.high), min(b.low), argMax(b.close, b.bar_time), sum(toFloat64(b.notional)) AS turnover "

@@ -27,7 +27,7 @@ def closes_plot(view: DayView) -> bytes:
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
     panels = [panel for row in grid for panel in row]
     for panel, (series, points) in zip(panels, view.closes.items(), strict=False):
-        _panel(panel, series, points, view.span)
+        _panel(panel, series, points, view.midnight)
     for panel in panels[len(view.closes) :]:
         panel.set_axis_off()
     # The lowest panel of each column carries the hours, also where the last row is not full.
@@ -39,28 +39,22 @@ def closes_plot(view: DayView) -> bytes:
 
 def _headline(figure: "Figure", view: DayView) -> None:
     height = figure.get_figheight()
-    figure.subplots_adjust(
-        left=0.03, right=0.9, top=1 - 0.72 / height, bottom=0.3 / height, hspace=0.5, wspace=0.42
-    )
+    figure.subplots_adjust(left=0.03, right=0.9, top=1 - 0.72 / height, bottom=0.3 / height, hspace=0.5, wspace=0.42)
     text = f"Close by series, {view.day.isoformat()}, hours in UTC"
     figure.text(0.03, 1 - 0.12 / height, text, color=FAINT, fontsize=8.5, va="top")
 
 
-def _panel(
-    panel: "Axes", series: SeriesDay, points: list[tuple[datetime, float]], span: tuple[datetime, datetime]
-) -> None:
-    from matplotlib.dates import DateFormatter, HourLocator, date2num
+def _panel(panel: "Axes", series: SeriesDay, points: list[tuple[datetime, float]], midnight: datetime) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    times = date2num([at for at, _ in points])
+    hours = [(at - midnight).total_seconds() / 3600 for at, _ in points]
     values = [close for _, close in points]
     color = UP if series.close >= series.open else DOWN
     # Silence of a quarter of an hour and more, or a few points, would be a misleading line: dots show what there is.
     style = {"marker": "o", "markersize": 3.5} if len(points) < 30 else {}
-    panel.plot(times, values, color=color, linewidth=1.3, solid_capstyle="round", **style)  # type: ignore[arg-type]
-    panel.set_xlim(date2num(span[0]), date2num(span[1]))
-    panel.xaxis.set_major_locator(HourLocator(byhour=(0, 6, 12, 18)))
-    panel.xaxis.set_major_formatter(DateFormatter("%H:%M"))
+    panel.plot(hours, values, color=color, linewidth=1.3, solid_capstyle="round", **style)  # type: ignore[arg-type]
+    panel.set_xlim(0, 24)
+    panel.set_xticks(range(0, 25, 6), [f"{hour:02}:00" for hour in range(0, 25, 6)])
     panel.yaxis.tick_right()
     panel.yaxis.set_major_locator(MaxNLocator(3))
     panel.ticklabel_format(axis="y", useOffset=False, style="plain")

@@ -25,7 +25,7 @@ def _rollup_asset(rollup: Rollup) -> dg.AssetsDefinition:
         group=ROLLUPS,
         kinds={"clickhouse", "sql"},
         deps=deps,
-        description="A function of the finer bars of the day and of nothing else: running it again gives the same rows.",
+        description="A function of the day's finer bars and of nothing else: running it again gives the same rows.",
         partitions=DAILY,
     )
 

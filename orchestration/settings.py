@@ -10,6 +10,7 @@ from spark.settings import SparkSettings, StreamSettings
 from stores.settings import BrokerSettings, CacheSettings, LakeSettings, RegistrySettings, WarehouseSettings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+BARS_QUERY = REPOSITORY / "sql" / "queries" / "bars.sql"
 
 # The ports that these services have by custom; the local platform adds TAPEHOUSE_PORT_OFFSET to each.
 USUAL_PORTS = {

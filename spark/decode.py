@@ -27,7 +27,8 @@ def decode(records: DataFrame, dataset: Dataset, schemas: Mapping[int, str]) -> 
     """Turn Kafka records into rows with a status.
 
     Takes Kafka's columns; returns topic, kafka_partition, kafka_offset, schema_id, rejection (the reason, null where
-    accepted), rejected_value (the bytes, null where accepted) and the contract's wire columns. Keeps rows, partitions and order.
+    accepted), rejected_value (the bytes, null where accepted) and the contract's wire columns. Keeps rows, partitions
+    and order.
     """
     known = ", ".join(str(schema_id) for schema_id in schemas) or "-1"
     first = dataset.wire_columns[0].name
@@ -57,3 +58,8 @@ def decode(records: DataFrame, dataset: Dataset, schemas: Mapping[int, str]) -> 
         f.when(f.col("rejection").isNotNull(), f.coalesce("value", f.lit(b""))).alias("rejected_value"),
         *[f.col(f"record.{column.name}").alias(column.name) for column in dataset.wire_columns],
     )
+
+
+def judged(rows: DataFrame, dataset: Dataset) -> DataFrame:
+    """Add the column rejection to rows in wire columns: the first rule that they break, null where they keep all."""
+    return rows.withColumn("rejection", f.expr(broken_rule(dataset, prefix="")))

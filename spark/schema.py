@@ -55,9 +55,9 @@ def _text(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def rule_expression(rule: Rule, record: str = "record") -> str:
+def rule_expression(rule: Rule, prefix: str = "record.") -> str:
     """Return the SQL condition that holds where the rule is kept."""
-    column = f"{record}.{rule.column}"
+    column = prefix + rule.column
     match rule:
         case Positive():
             return f"{column} > 0"
@@ -65,7 +65,7 @@ def rule_expression(rule: Rule, record: str = "record") -> str:
             return f"{column} <= {rule.limit}"
         case ProductAtMost():
             # As doubles: a bound needs no exactness, and a product of decimals could overflow.
-            return f"CAST({column} AS DOUBLE) * CAST({record}.{rule.other} AS DOUBLE) <= {rule.limit}"
+            return f"CAST({column} AS DOUBLE) * CAST({prefix}{rule.other} AS DOUBLE) <= {rule.limit}"
         case OneOf():
             return f"{column} IN ({', '.join(_text(v) for v in rule.values)})"
         case NotEmpty():
@@ -74,12 +74,12 @@ def rule_expression(rule: Rule, record: str = "record") -> str:
             instant = datetime.fromtimestamp(rule.instant / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
             return f"{column} >= TIMESTAMP '{instant}'"
         case NotAheadOf():
-            return f"{column} <= {record}.{rule.other} + INTERVAL {rule.tolerance_s} SECONDS"
+            return f"{column} <= {prefix}{rule.other} + INTERVAL {rule.tolerance_s} SECONDS"
 
 
-def broken_rule(dataset: Dataset, record: str = "record") -> str:
+def broken_rule(dataset: Dataset, prefix: str = "record.") -> str:
     """Return the SQL expression of the first rule that a record breaks, null where it keeps them all."""
     cases = " ".join(
-        f"WHEN NOT coalesce({rule_expression(rule, record)}, false) THEN {_text(rule.reason)}" for rule in dataset.rules
+        f"WHEN NOT coalesce({rule_expression(rule, prefix)}, false) THEN {_text(rule.reason)}" for rule in dataset.rules
     )
     return f"CASE {cases} END" if cases else "CAST(NULL AS STRING)"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from contracts.ledger import LEDGER
+from stores.arrow import arrow_schema
 from stores.warehouse import Warehouse
 
 
@@ -42,18 +43,8 @@ def close_ranges(warehouse: Warehouse, deliveries: Sequence[Delivery], *, now: d
     if not deliveries:
         return
     closed = now or datetime.now(UTC)
-    columns = [column.name for column in LEDGER.columns]
     rows = [{**asdict(d), "closed_time": closed} for d in deliveries]
-    schema = pa.schema(
-        [
-            (name, pa.int32() if name == "kafka_partition" else pa.uint64() if name == "content_hash" else pa.int64())
-            for name in columns
-            if name.endswith(("_partition", "_offset", "_count", "_hash"))
-        ]
-        + [("sink", pa.string()), ("topic", pa.string()), ("topic_id", pa.string())]
-        + [("closed_time", pa.timestamp("us", "UTC"))]
-    )
-    table = pa.Table.from_pylist(rows, schema=schema).select(columns)
+    table = pa.Table.from_pylist(rows, schema=arrow_schema(LEDGER.columns))
     token = "ledger:" + "+".join(f"{d.sink}/{d.token}" for d in deliveries)
     warehouse.insert(LEDGER.table, table, token=token)
 

@@ -82,3 +82,11 @@ def schemas_of(settings: RegistrySettings, topic: str) -> dict[int, str]:
         assert registered.schema.schema_str is not None
         found[registered.schema_id] = registered.schema.schema_str
     return found
+
+
+def latest_version(settings: RegistrySettings, topic: str) -> int | None:
+    """Return the newest version of a topic's schema, None when there is none."""
+    client, name = make_client(settings), subject(topic)
+    if name not in _ask("list subjects", client.get_subjects):
+        return None
+    return max(_ask(f"list versions of {name}", lambda: client.get_versions(name)))

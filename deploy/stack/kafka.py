@@ -40,6 +40,8 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=1
 group.initial.rebalance.delay.ms=0
+# There is no other broker that could take over, so stopping need not wait for one.
+controlled.shutdown.enable=false
 num.network.threads=2
 num.io.threads=4
 # The default of 128 MiB would be a third of the heap, for topics that hardly need compaction.

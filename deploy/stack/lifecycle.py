@@ -10,8 +10,6 @@ import signal
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-import psutil
-
 from contracts.errors import TerminalError
 from deploy.java import JavaProblemError, find_java
 from deploy.stack import catalog, processes, supervisor
@@ -87,14 +85,7 @@ def kill(settings: StackSettings, name: str, number: signal.Signals = signal.SIG
 
 def kill_all(settings: StackSettings) -> None:
     """Kill every process of the stack at once, the supervisor too, as a power cut would."""
-    found = processes.marked(settings)
-    for process in found:
-        with contextlib.suppress(psutil.Error):
-            process.suspend()
-    for process in found:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(found, timeout=10)
+    processes.kill(processes.marked(settings))
 
 
 def java() -> Path:
@@ -158,8 +149,7 @@ def end_all(settings: StackSettings, progress: Progress) -> None:
         if running.answers():
             stop_in_order(running, progress)
             running.call("shutdown")
-            daemons = [one for one in processes.marked(settings) if "supervisord" in " ".join(one.cmdline())]
-            psutil.wait_procs(daemons, timeout=15)
+            processes.ended_not(processes.marked(settings), 15)
         processes.end(processes.marked(settings), seconds=15)
     finally:
         progress.finish()

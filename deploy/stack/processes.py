@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -37,11 +38,39 @@ def end(processes: Iterable[psutil.Process], seconds: float) -> None:
     for process in asked:
         with contextlib.suppress(psutil.Error):
             process.terminate()
-    _, left = psutil.wait_procs(asked, timeout=seconds)
-    for process in left:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(left, timeout=10)
+    kill(ended_not(asked, seconds))
+
+
+def kill(processes: Iterable[psutil.Process]) -> None:
+    """Kill the processes; none of them gets to start another meanwhile."""
+    found = list(processes)
+    for act in (psutil.Process.suspend, psutil.Process.kill):
+        for process in found:
+            with contextlib.suppress(psutil.Error):
+                act(process)
+    ended_not(found, 10)
+
+
+def ended_not(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Wait for the processes to end; return those that have not in time.
+
+    An orphan that has ended stays as a zombie until the first process of the system takes note, which can take long.
+    """
+    left = list(processes)
+    deadline = time.monotonic() + seconds
+    while left := [process for process in left if alive(process)]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    return left
+
+
+def alive(process: psutil.Process) -> bool:
+    """Tell whether a process still runs."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def kill_group(pid: int, number: signal.Signals = signal.SIGKILL) -> bool:

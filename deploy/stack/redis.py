@@ -45,4 +45,5 @@ def redis(settings: StackSettings) -> Service:
         ports=(port,),
         write=write,
         start_seconds=30,
+        stop_seconds=6,
     )

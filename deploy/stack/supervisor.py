@@ -45,11 +45,11 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 [eventlistener:{watch}]
 command={python} -m deploy.stack.watch {state}
 directory={repository}
-events=PROCESS_STATE,TICK_5
+events=PROCESS_STATE
 buffer_size=1000
 startretries=1000
 stdout_logfile=NONE
-stderr_logfile={logs}/{watch}.log
+stderr_logfile={watch_log}
 stderr_logfile_maxbytes=5MB
 stderr_logfile_backups=1
 """
@@ -85,6 +85,7 @@ def configuration(settings: StackSettings, described: Iterable[Service]) -> str:
         repository=literal(settings.repository),
         state=quoted(state_file(settings)),
         watch=WATCH,
+        watch_log=literal(literal(settings.log(WATCH))),
         # supervisord running as root asks to be told that this is meant.
         user="user=root\n" if os.getuid() == 0 else "",
     )
@@ -99,7 +100,8 @@ def program(settings: StackSettings, service: Service) -> str:
         directory=literal(service.directory),
         stop_seconds=service.stop_seconds,
         stop_group=str(service.stop_group).lower(),
-        log=literal(settings.log(service.name)),
+        # The name of a program's log is expanded twice.
+        log=literal(literal(settings.log(service.name))),
     )
 
 
@@ -234,8 +236,8 @@ def start(settings: StackSettings, text: str, environment: dict[str, str]) -> Su
         start_new_session=True,
     )
     if started.returncode != 0:
-        told = (started.stderr or started.stdout).strip().splitlines()
-        raise TerminalError(f"supervisord does not start: {told[-1] if told else 'no reason given'}")
+        told = [line for line in (started.stderr + started.stdout).splitlines() if "rror" in line]
+        raise TerminalError(f"supervisord does not start: {told[-1] if told else 'no reason given'}; see {path}")
     supervisor = Supervisor(settings)
     deadline = time.monotonic() + 15
     while not supervisor.answers():

@@ -16,7 +16,7 @@ import zstandard
 
 from deploy.warehouse_server.failures import QueryError
 
-MEMORY_BYTES = 8 << 20
+MEMORY_BYTES = 2 << 20
 ENCODINGS = ("identity", "gzip", "deflate", "zstd", "lz4")
 
 

@@ -100,6 +100,8 @@ class Engine:
         self._lock = _take_lock(self.data_dir)
         self.spool_dir = self.data_dir / "spool"
         self.spool_dir.mkdir(exist_ok=True)
+        for left in self.spool_dir.iterdir():
+            left.unlink()
         config = self.data_dir / "server.xml"
         config.write_text(_CONFIG.format(ratio=memory_ratio))
         # Loaded here and not above: the engine takes its time zone from TZ once, when the library is loaded.
@@ -173,7 +175,11 @@ class Engine:
         return self._guarded(call, connection, lambda: _outcome(self._query(call, connection, sql), with_body=True))
 
     def insert(self, call: Call, data: IO[bytes], connection: Any) -> Outcome:
-        """Insert the rest of `data`, in the statement's format; nothing is written unless all of it parses."""
+        """Insert the rest of `data`, in the statement's format.
+
+        As in ClickHouse, each block of max_insert_block_size rows (a million) is written whole or not at all; what a
+        larger insert left when it failed is skipped by a repetition with the same insert_deduplication_token.
+        """
         if call.statement.inputs:
             return self._guarded(call, connection, lambda: self._insert_select(call, data, connection))
         return self._guarded(call, connection, lambda: self._insert(call, data, connection))
@@ -181,7 +187,7 @@ class Engine:
     def _insert(self, call: Call, data: IO[bytes], connection: Any) -> Outcome:
         for name, value in call.parameters.items():
             # SET reads a literal, whose content is then read as an escaped value, as in a URL.
-            connection.query(f"SET param_{name} = {quote(value)}")
+            connection.query(f"SET param_{_setting(name)} = {quote(value)}")
         inserter = connection.send_insert(f"{_text(call.statement.head)}\n{self._comment(call)}", call.format)
         try:
             while piece := data.read(_PIECE):

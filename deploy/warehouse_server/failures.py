@@ -13,7 +13,7 @@ _NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)")
 
 # ClickHouse picks the HTTP status by the kind of mistake; clients decide by it whether to retry.
 _BAD_REQUEST = frozenset(
-    [
+    {
         "SYNTAX_ERROR",
         "TYPE_MISMATCH",
         "INCORRECT_DATA",
@@ -55,10 +55,10 @@ _BAD_REQUEST = frozenset(
         "READONLY",
         "NOT_AN_AGGREGATE",
         "DUPLICATE_COLUMN",
-    ]
+    }
 )
 _NOT_FOUND = frozenset(
-    [
+    {
         "UNKNOWN_TABLE",
         "UNKNOWN_DATABASE",
         "UNKNOWN_FUNCTION",
@@ -73,7 +73,7 @@ _NOT_FOUND = frozenset(
         "UNKNOWN_ROLE",
         "NO_SUCH_COLUMN_IN_TABLE",
         "SESSION_NOT_FOUND",
-    ]
+    }
 )
 _STATUS = {
     "REQUIRED_PASSWORD": 401,

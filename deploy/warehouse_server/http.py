@@ -70,23 +70,24 @@ class Warehouse:
             request.headers.get("accept-encoding", ""),
             request.query_params.get("enable_http_compression", "1") not in ("0", "false"),
         )
-        reply = Reply(send, query_id(request), encoder)
+        asked = query_id(request)
+        reply = Reply(send, asked, encoder)
         try:
-            await self._answer(request, reply)
+            await self._answer(request, reply, asked)
         except ClientGoneError:
             return
         except QueryError as error:
-            log.error("query %s failed: code %d %s", query_id(request), error.code, error.name)
+            log.error("query %s failed: code %d %s", asked, error.code, error.name)
             if not reply.started:
                 await reply.failure(error, self._engine.version)
         except Exception as error:
             # Whatever it was, the client gets an answer in ClickHouse's form and the others go on.
-            log.exception("query %s broke the server's own code: %s", query_id(request), type(error).__name__)
+            log.exception("query %s broke the server's own code: %s", asked, type(error).__name__)
             if reply.started:
                 raise
             await reply.failure(from_engine(error), self._engine.version)
 
-    async def _answer(self, request: Request, reply: Reply) -> None:
+    async def _answer(self, request: Request, reply: Reply, asked: str) -> None:
         path = request.url.path
         if path in ("/ping", "/replicas_status") and request.method in ("GET", "HEAD"):
             await reply.whole(200, b"Ok.\n", {"Content-Type": "text/html; charset=UTF-8"})
@@ -102,7 +103,7 @@ class Warehouse:
         ask = await read_ask(request, self._engine.spool_dir, self._most_body_bytes)
         try:
             async with self._slot(), self._connection(ask) as connection:
-                await self._run(ask, request, reply, connection)
+                await self._run(ask, request, reply, connection, asked)
         finally:
             ask.data.close()
 
@@ -131,10 +132,10 @@ class Warehouse:
             settings=ask.settings,
         )
 
-    async def _run(self, ask: Ask, request: Request, reply: Reply, connection: Any) -> None:
+    async def _run(self, ask: Ask, request: Request, reply: Reply, connection: Any, asked: str) -> None:
         call = Call(
             statement=ask.statement,
-            query_id=query_id(request),
+            query_id=asked,
             format=ask.format,
             settings=ask.settings,
             parameters=ask.parameters,
@@ -168,7 +169,7 @@ class Warehouse:
                 os.close(sink)
 
         running = asyncio.get_running_loop().run_in_executor(self._workers, work)
-        sending = asyncio.create_task(self._send_read(source, running, ask, reply))
+        sending = asyncio.create_task(self._send_read(call, source, running, ask, reply))
         gone = asyncio.create_task(_hang_up(request))
         try:
             await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -181,7 +182,9 @@ class Warehouse:
             await asyncio.wait({sending, gone})
             await self._stop(call, running)
 
-    async def _send_read(self, source: int, running: asyncio.Future[Outcome], ask: Ask, reply: Reply) -> None:
+    async def _send_read(
+        self, call: Call, source: int, running: asyncio.Future[Outcome], ask: Ask, reply: Reply
+    ) -> None:
         with contextlib.closing(_Pipe(source)) as reader:
             wait = ask.option("wait_end_of_query")
             with tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES, dir=str(self._engine.spool_dir)) as held:
@@ -213,7 +216,7 @@ class Warehouse:
                     error = running.exception()
                     if error is not None:
                         failure = from_engine(error)
-                        log.error("query failed midway: code %d %s", failure.code, failure.name)
+                        log.error("query %s failed midway: code %d %s", call.query_id, failure.code, failure.name)
                         return failure
                     return None
 

@@ -65,6 +65,8 @@ def serve(
         log_level="warning",
         access_log=False,
         lifespan="off",
+        # Bounds what request bodies hold in memory: so many times MEMORY_BYTES.
+        limit_concurrency=512,
         loop="asyncio",
         server_header=False,
         # Longer than clients keep an idle connection, so that no insert runs into one just being closed.

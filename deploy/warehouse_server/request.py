@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import re
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from deploy.warehouse_server.statement import Statement, outline
 
 # Parameters of the transport; every other one is a setting.
 _TRANSPORT = frozenset(
-    [
+    {
         "query",
         "database",
         "default_format",
@@ -40,9 +41,12 @@ _TRANSPORT = frozenset(
         "client_protocol_version",
         "enable_http_compression",
         "http_zlib_compression_level",
-    ]
+    }
 )
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 _HEAD_BYTES = 1 << 20
+_MOST_TEXT_BYTES = 64 << 20
+_MOST_FORM_BYTES = 256 << 20
 _MOST_SESSION_SECONDS = 3600.0
 
 
@@ -92,7 +96,8 @@ class _Url:
 
 def query_id(request: Request) -> str:
     """Give the id the client chose for its query, or a new one."""
-    return request.query_params.get("query_id") or str(uuid.uuid4())
+    # It goes into a header and the log: a line break in it would write lines of its own there.
+    return _UNPRINTABLE.sub("?", request.query_params.get("query_id", ""))[:200] or str(uuid.uuid4())
 
 
 def check_password(request: Request, password: str | None) -> None:
@@ -131,7 +136,7 @@ async def read_ask(request: Request, spool_dir: Path, most_bytes: int) -> Ask:
         content_type = request.headers.get("content-type", "")
         tables: tuple[tuple[str, str, str, bytes], ...] = ()
         if content_type.lower().startswith("multipart/form-data"):
-            tables = _take_form(url, split_form(content_type, body.read()))
+            tables = _take_form(url, split_form(content_type, _form_bytes(body)))
             body.seek(0)
             body.truncate()
         return _understand(request, url, body, tables)
@@ -147,7 +152,9 @@ def _understand(request: Request, url: _Url, body: IO[bytes], tables: tuple[tupl
     head = query + body.read(_HEAD_BYTES)
     statement = outline(head)
     if statement.data_start is None:
-        rest = body.read()
+        rest = body.read(_MOST_TEXT_BYTES)
+        if len(head) + len(rest) > _MOST_TEXT_BYTES:
+            raise _too_large("the statement's text")
         if rest:
             statement = outline(head + rest)
     if statement.data_start is not None:
@@ -170,6 +177,19 @@ def _understand(request: Request, url: _Url, body: IO[bytes], tables: tuple[tupl
     if not chosen.isalnum():
         raise QueryError(73, "UNKNOWN_FORMAT", f"Unknown format {chosen}")
     return Ask(statement, data, url.options, settings, url.parameters, tables, chosen)
+
+
+def _form_bytes(body: IO[bytes]) -> bytes:
+    form = body.read(_MOST_FORM_BYTES + 1)
+    if len(form) > _MOST_FORM_BYTES:
+        raise _too_large("a form with external tables")
+    return form
+
+
+def _too_large(what: str) -> QueryError:
+    return QueryError(
+        161, "QUERY_IS_TOO_LARGE", f"{what} is larger than this server takes; insert the data into a table instead"
+    )
 
 
 class _Behind:

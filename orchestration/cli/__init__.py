@@ -7,10 +7,10 @@ import sys
 import typer
 
 from contracts.errors import TapehouseError
-from orchestration.cli import platform, serve
+from orchestration.cli import data, demonstration, platform, proof, serve, tapes
 
 # A new group of commands is one module with `add(app)`, and one name here.
-GROUPS = (platform, serve)
+GROUPS = (demonstration, platform, data, proof, tapes, serve)
 
 app = typer.Typer(
     name="tapehouse",

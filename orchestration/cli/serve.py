@@ -23,10 +23,19 @@ def serve(name: Annotated[str, typer.Argument(metavar="|".join(SERVICES))]) -> N
 
             serve_warehouse(settings.data_dir / "warehouse", "127.0.0.1", settings.port("warehouse"))
         case "streams":
-            from orchestration.settings import REPOSITORY
+            from orchestration.settings import BARS_QUERY
             from spark.main import serve as serve_streams
 
-            query = REPOSITORY / "sql" / "queries" / "bars.sql"
-            serve_streams(settings.streams, settings.spark, query, settings.port("streams"))
+            serve_streams(settings.streams, settings.spark, BARS_QUERY, settings.port("streams"))
+        case "replay":
+            from sources.demo import TAPE
+            from sources.replay.main import serve as serve_replay
+
+            raise typer.Exit(serve_replay(settings.port("replay"), [TAPE]))
+        case "collector":
+            from orchestration.feeds import collector_settings
+            from sources.collector.main import serve as serve_collector
+
+            raise typer.Exit(serve_collector(collector_settings(settings)))
         case _:
             raise typer.BadParameter(f"{name!r} is no service; there are: {', '.join(SERVICES)}")

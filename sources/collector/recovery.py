@@ -9,7 +9,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from contracts.errors import RetryableError, TerminalError
+from contracts.errors import RetryableError
 from contracts.tape import TAPE, tape_topic
 from sources.collector.pipeline import delivery_failure
 from sources.collector.presence import Presence
@@ -156,7 +156,10 @@ class Recovery:
     def _decoded(self, decoder: RecordDecoder, message: Message) -> dict[str, Any] | None:
         try:
             return decoder.decode(message.value() or b"")
-        except TerminalError as error:
+        except RetryableError:
+            raise
+        except Exception as error:
+            # Anyone can write anything into a topic, and no such record may keep the collector from starting.
             self.recovered.unreadable += 1
             say(
                 _log,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import subprocess
 import uuid
 from decimal import Decimal
 from typing import Any
 
+import clickhouse_connect
 import great_expectations as gx
 import pandas as pd
 import pyarrow as pa
@@ -200,3 +202,11 @@ def test_great_expectations_checks_a_table(server: Any, client: Any) -> None:
     batch = source.add_table_asset("bars", table_name="bars").add_batch_definition_whole_table("all").get_batch()
     assert batch.validate(ExpectColumnValuesToBeUnique(column="id")).success
     assert not batch.validate(ExpectColumnValuesToNotBeNull(column="close")).success
+
+
+async def test_the_async_client_works_side_by_side(server: Any, client: Any) -> None:
+    client.command("CREATE TABLE t (id UInt64) ENGINE = MergeTree ORDER BY id")
+    other = await clickhouse_connect.get_async_client(host="127.0.0.1", port=server.port, database=client.database)
+    await asyncio.gather(*(other.insert("t", [[number]], column_names=["id"]) for number in range(8)))
+    assert (await other.query("SELECT count() FROM t")).result_rows == [(8,)]
+    await other.close()

@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -52,6 +53,7 @@ def test_headers_name_query_format_zone_and_summary(server: Any) -> None:
     assert headers["x-clickhouse-format"] == "JSONEachRow"
     assert headers["x-clickhouse-timezone"] == "UTC"
     assert json.loads(headers["x-clickhouse-summary"])["read_rows"] == "10"
+    assert ask(server, b"SELECT 1", query_id="a\r\nx-evil: 1")[1]["x-clickhouse-query-id"] == "a??x-evil: 1"
     assert ask(server, b"SELECT timezone(), toDateTime('2026-01-01 00:00:00')::UInt32")[2] == b"UTC\t1767225600\n"
 
 
@@ -249,3 +251,54 @@ def test_many_clients_write_and_fail_at_once_and_nothing_is_lost(server: Any, cl
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(work, range(20)))
     assert client.query("SELECT count(), uniqExact(id) FROM t").result_rows == [(100, 100)]
+
+
+def test_a_large_insert_that_failed_is_completed_by_its_repetition(server: Any, client: Any) -> None:
+    client.command(
+        "CREATE TABLE t (id UInt64) ENGINE = MergeTree ORDER BY id SETTINGS non_replicated_deduplication_window = 1000"
+    )
+    options = {
+        "query": "INSERT INTO t FORMAT TSV",
+        "database": client.database,
+        "insert_deduplication_token": "t:0:0-9999",
+        "max_insert_block_size": "1000",
+        "min_insert_block_size_rows": "0",
+        "min_insert_block_size_bytes": "0",
+    }
+    data = b"".join(b"%d\n" % i for i in range(10_000))
+    assert ask(server, data + b"oops\n", **options)[0] == 400
+    for _ in range(2):
+        assert ask(server, data, **options)[0] == 200
+    assert client.query("SELECT count(), uniqExact(id) FROM t").result_rows == [(10_000, 10_000)]
+
+
+def test_an_insert_takes_parameters_and_an_empty_body(server: Any, client: Any) -> None:
+    client.command("CREATE TABLE t (id UInt64, s String) ENGINE = MergeTree ORDER BY id")
+    text = "it's\\\\ \\t"
+    sql = b"INSERT INTO t VALUES ({n:UInt64}, {s:String})"
+    assert ask(server, sql, database=client.database, param_n="7", param_s=text)[0] == 200
+    assert client.query("SELECT id, s FROM t").result_rows == [(7, "it's\\ \t")]
+    assert ask(server, b"", database=client.database, query="INSERT INTO t FORMAT CSV")[0] == 200
+    assert client.query("SELECT count() FROM t").result_rows == [(1,)]
+
+
+def test_curl_uploads_a_file_that_asks_for_continue(server: Any, client: Any, tmp_path: Path) -> None:
+    client.command("CREATE TABLE t (id UInt64, s String) ENGINE = MergeTree ORDER BY id")
+    file = tmp_path / "t.csv.gz"
+    file.write_bytes(gzip.compress(b"".join(b'%d,"%x"\n' % (i, i * 7919) for i in range(400_000))))
+    url = f"{server.url}?database={client.database}&query=INSERT+INTO+t+FORMAT+CSV"
+    arguments = ["-H", "Content-Encoding: gzip", "-H", "Expect: 100-continue", "--data-binary", f"@{file}"]
+    assert curl(url, *arguments) == b""
+    assert client.query("SELECT count() FROM t").result_rows == [(400_000,)]
+
+
+def test_queries_leave_no_file_descriptor_behind(server: Any, wait_until: Any) -> None:
+    def round_of_queries() -> int:
+        for number in range(30):
+            ask(server, b"SELECT number FROM numbers(10)")
+            ask(server, b"SELECT nosuch")
+            ask(server, b"SELECT 1", session_id=f"s{number}")
+        return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
+
+    first = round_of_queries()
+    wait_until(lambda: round_of_queries() <= first + 10, "as few files are open as before")

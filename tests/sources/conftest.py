@@ -98,7 +98,7 @@ class Replay:
         """Wait for the end of the play and return the status."""
 
         async def finished() -> bool:
-            return (await self.get("/status"))["state"] == "finished"
+            return bool((await self.get("/status"))["state"] == "finished")
 
         await until("the play is finished", finished, deadline_s)
         return await self.get("/status")
@@ -113,7 +113,7 @@ class Replay:
 
         async def enough() -> bool:
             told = (await self.get("/status"))["connections"]
-            return sum(c["endpoint"] == endpoint and bool(c["streams"]) for c in told) == count
+            return bool(sum(c["endpoint"] == endpoint and bool(c["streams"]) for c in told) == count)
 
         await until(f"{count} connections subscribed", enough)
 
@@ -280,7 +280,7 @@ class Collector:
             if self.task.done():
                 self.task.result()
             try:
-                return claim(await self.health())
+                return bool(claim(await self.health()))
             except aiohttp.ClientError:
                 return False
 

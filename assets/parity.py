@@ -1,0 +1,57 @@
+"""Proofs that compose the rooms: the audit, and the rebuild of a day from the tape."""
+
+import uuid
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+from quality.audit import AuditReport, AuditSources, audit
+from sources.derive import derive
+from spark.comparison import Comparison, Scratch
+from spark.settings import SparkSettings, StreamSettings
+from stores.warehouse import Warehouse
+
+
+def run_audit(
+    streams: StreamSettings,
+    *,
+    day: date | None = None,
+    wait_s: float = 90.0,
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> AuditReport:
+    """Compare tape, Kafka, ledger and tables; see quality.audit."""
+    sources = AuditSources(streams.broker, Warehouse(streams.warehouse), streams.lake, streams.venues, derive)
+    return audit(sources, day=day, wait_s=wait_s, on_progress=on_progress)
+
+
+def run_rebuild(
+    streams: StreamSettings,
+    spark_settings: SparkSettings,
+    bars_query: Path,
+    day: date,
+    *,
+    keep: bool = False,
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> list[Comparison]:
+    """Rebuild a day from the lake's tape in a Spark session of its own and compare it with what was streamed."""
+    from spark.rebuild import rebuild_day
+    from spark.session import open_session
+
+    on_progress("starting Spark")
+    scratch = Scratch.of(day, uuid.uuid4().hex[:8])
+    spark = open_session(f"tapehouse-rebuild-{day}", spark_settings)
+    try:
+        return rebuild_day(
+            spark,
+            lake=streams.lake,
+            warehouse_settings=streams.warehouse,
+            derive=derive,
+            day=day,
+            bars_query=bars_query.read_text(),
+            scratch=scratch,
+            on_progress=on_progress,
+        )
+    finally:
+        spark.stop()
+        if not keep:
+            scratch.drop(Warehouse(streams.warehouse))

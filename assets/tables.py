@@ -1,0 +1,126 @@
+"""The tables that the streams write: observed, with a partition's numbers for each day that changed."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from assets.failures import failing_by_type
+from assets.specs import DAILY, STORED, asset_key, dataset_spec, observable
+from assets.store import Store
+from assets.streams import TAPE_TOPICS, stream_key
+from assets.table_numbers import changed_days, lake_numbers, ledger_numbers, quarantine_numbers, trades_of_days
+from contracts.bars import BARS
+from contracts.ledger import LEDGER
+from contracts.quarantine import QUARANTINE
+from contracts.tape import TAPE
+from contracts.trades import TRADES
+
+DAYS_AN_OBSERVATION = 31
+MARK = "reported_until"
+MARK_DEPTH = 50
+
+_TRADES_STREAM, _QUARANTINE_STREAM = stream_key(TRADES.name), stream_key(QUARANTINE.name)
+_TAPE_STREAMS = [stream_key(topic) for topic in TAPE_TOPICS.values()]
+
+_BY_DAY = [
+    dataset_spec(
+        TRADES,
+        group=STORED,
+        kinds={"clickhouse", "table"},
+        deps=[_TRADES_STREAM],
+        description="Written by the stream; a day counts as materialised when its numbers were noted here.",
+        partitions=DAILY,
+    ),
+    dataset_spec(
+        BARS,
+        group=STORED,
+        kinds={"clickhouse", "table"},
+        deps=[asset_key(TRADES)],
+        description="Every revision is kept; `market_bars_current` shows the bars as they are known now, with vwap.",
+        partitions=DAILY,
+    ),
+]
+_WHOLE = [
+    dataset_spec(QUARANTINE, group=STORED, kinds={"clickhouse", "table"}, deps=[_QUARANTINE_STREAM, _TRADES_STREAM]),
+    dataset_spec(
+        LEDGER,
+        group=STORED,
+        kinds={"clickhouse", "table"},
+        deps=[_TRADES_STREAM, _QUARANTINE_STREAM, *_TAPE_STREAMS],
+    ),
+    dataset_spec(
+        TAPE,
+        group=STORED,
+        kinds={"deltalake", "spark"},
+        deps=_TAPE_STREAMS,
+        description="The truth that outlives Kafka: everything else can be made again from it.",
+        table_name="lake.tape",
+    ),
+]
+
+
+@observable("observe_market", _BY_DAY, DAILY)
+def observe_market(
+    context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]
+) -> Iterator[dg.ObserveResult | dg.AssetMaterialization]:
+    """Note the whole table's numbers, and those of each closed day that changed since the last note.
+
+    Run for one partition it notes that day alone.
+    """
+    with failing_by_type():
+        for key in sorted(context.selected_asset_keys):
+            mark = _mark(context, key)
+            if context.has_partition_key:
+                days = [date.fromisoformat(context.partition_key)]
+            else:
+                changed = [(d, known) for d, known in changed_days(store, mark) if DAILY.has_partition_key(str(d))]
+                # Days that changed at one moment stay together, or the mark would pass over the rest of them.
+                last = changed[:DAYS_AN_OBSERVATION][-1][1] if changed else mark
+                days = [day for day, known in changed if known <= last]
+                mark = last
+            context.log.info(f"{key.to_user_string()}: {len(days)} days changed")
+            for day, numbers in _of_days(store, key, days):
+                context.log_event(dg.AssetMaterialization(key, partition=day.isoformat(), metadata=numbers))
+            yield dg.ObserveResult(asset_key=key, metadata=_of_table(store, key) | {MARK: mark})
+
+
+@observable("observe_tables", _WHOLE)
+def observe_tables(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> Iterator[dg.ObserveResult]:
+    """Note the numbers of quarantine, ledger and tape."""
+    numbers = {
+        asset_key(QUARANTINE): quarantine_numbers,
+        asset_key(LEDGER): ledger_numbers,
+        asset_key(TAPE): lake_numbers,
+    }
+    with failing_by_type():
+        for key in sorted(context.selected_asset_keys):
+            yield dg.ObserveResult(asset_key=key, metadata=numbers[key](store))
+
+
+def _mark(context: dg.AssetExecutionContext, key: dg.AssetKey) -> int:
+    """Return until when changes were noted: it stands in the last observation."""
+    for record in context.instance.fetch_observations(key, limit=MARK_DEPTH).records:
+        observed = record.asset_observation
+        if observed is not None and MARK in observed.metadata:
+            return int(str(observed.metadata[MARK].value))
+    return 0
+
+
+def _of_days(store: Store, key: dg.AssetKey, days: list[date]) -> Iterator[tuple[date, dict[str, Any]]]:
+    if key == asset_key(TRADES):
+        yield from trades_of_days(store, days).items()
+        return
+    from assets.day_metadata import day_metadata
+    from assets.day_view import read_day
+
+    warehouse = store.warehouse()
+    for day in days:
+        yield day, day_metadata(read_day(warehouse, f"{BARS.table}_current", day))
+
+
+def _of_table(store: Store, key: dg.AssetKey) -> dict[str, Any]:
+    from assets.table_numbers import bars_numbers, trades_numbers
+
+    return trades_numbers(store) if key == asset_key(TRADES) else bars_numbers(store)

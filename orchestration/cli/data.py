@@ -1,0 +1,65 @@
+"""`tapehouse topics | migrate`: what the contracts say, made real in Kafka, the registry and the warehouse."""
+
+from typing import Annotated
+
+import typer
+
+
+def add(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(topics)
+    app.command()(migrate)
+
+
+def topics(
+    apply: Annotated[bool, typer.Option("--apply", help="Create missing topics and register schemas first.")] = False,
+) -> None:
+    """List topics: partitions, retention, key, schema version, records; says how they differ from the contracts."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from deploy.kafka_sizes import topic_bytes
+    from orchestration import prepare
+    from orchestration.cli.values import read_settings, stack_settings
+    from stores import broker, registry
+
+    settings = read_settings()
+    if apply:
+        prepare.apply_topics(settings)
+    wanted = prepare.topics(settings.venues)
+    existing = set(broker.topic_names(settings.broker))
+    present = [topic for _, topic in wanted if topic.name in existing]
+    held = broker.record_counts(settings.broker, [topic.name for topic in present])
+    sizes = topic_bytes(stack_settings(settings).jars_dir, settings.broker.bootstrap)
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("topic", "partitions", "retention", "key", "schema", "records", "size"):
+        shown.add_column(name, justify="left" if name in ("topic", "key") else "right")
+    for _, topic in wanted:
+        cells = [topic.name, str(topic.partitions), f"{topic.retention_hours // 24} d", ", ".join(topic.key)]
+        if topic.name in held:
+            version = registry.latest_version(settings.registry, topic.name)
+            cells += [
+                f"v{version}" if version else "none",
+                f"{held[topic.name]:,}",
+                f"{sizes.get(topic.name, 0) / 2**20:,.1f} MiB",
+            ]
+        else:
+            cells += ["", "[red]not there[/]", ""]
+        shown.add_row(*cells)
+    console = Console()
+    console.print(shown)
+    differences = broker.topic_differences(settings.broker, present)
+    for difference in differences:
+        console.print(f"[red]{difference}[/]")
+    if differences or len(present) < len(wanted):
+        raise typer.Exit(1)
+
+
+def migrate() -> None:
+    """Apply the warehouse's missing migrations and hold its tables against the contracts."""
+    from orchestration.cli.values import read_settings
+    from orchestration.prepare import apply_migrations
+
+    done = apply_migrations(read_settings())
+    typer.echo("\n".join(f"applied {name}" for name in done) or "nothing to apply; tables are as their contracts say")

@@ -1,0 +1,186 @@
+"""A real warehouse server with the real tables, bars to put into it, and the code location on top of it."""
+
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+
+from assets.store import Store
+from contracts.bars import BARS
+from contracts.errors import TapehouseError
+from contracts.rollups import ROLLUPS
+from contracts.trades import TRADES
+from stores.arrow import arrow_schema
+from stores.migrations import migrate
+from stores.settings import LakeSettings, WarehouseSettings
+from stores.warehouse import Warehouse
+
+ROOT = Path(__file__).resolve().parents[2]
+DEADLINE_S = 30
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One revision of a minute."""
+
+    bar_time: datetime
+    open: Decimal = Decimal("10")
+    high: Decimal = Decimal("12")
+    low: Decimal = Decimal("9")
+    close: Decimal = Decimal("11")
+    volume: Decimal = Decimal("1.5")
+    notional: Decimal = Decimal("16.25")
+    trade_count: int = 3
+    state: str = "final"
+    revision: int = 1
+    known_time: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    venue: str = "binance"
+    instrument: str = "BTCUSDT"
+    id_space: str = "spot.trade"
+
+    @property
+    def series(self) -> tuple[str, str, str]:
+        return self.venue, self.instrument, self.id_space
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The warehouse under test."""
+
+    store: Store
+    warehouse: Warehouse
+
+    def insert_bars(self, bars: Sequence[Bar]) -> None:
+        self._insert(BARS.table, arrow_schema(BARS.columns), [vars(bar) for bar in bars])
+
+    def insert_trade(self, event_time: datetime, trade_id: int, **more: Any) -> None:
+        empty: dict[str, Any] = {c.name: "" if pa.types.is_string(t) else 0 for c, t in self._trade_types()}
+        moment = {name: event_time for name in ("event_time", "received_time", "ingested_time")}
+        row = empty | moment | {"venue": "binance", "instrument": "BTCUSDT", "id_space": "spot.trade", "side": "buy"}
+        numbers = {"trade_id": str(trade_id), "venue_sequence": trade_id, "price": Decimal(1), "quantity": Decimal(1)}
+        self._insert(TRADES.table, arrow_schema(TRADES.columns), [row | numbers | {"trade_count": 1} | more])
+
+    def _trade_types(self) -> Iterator[tuple[Any, pa.DataType]]:
+        schema = arrow_schema(TRADES.columns)
+        yield from ((column, schema.field(column.name).type) for column in TRADES.columns)
+
+    def _insert(self, table: str, schema: pa.Schema, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            self.warehouse.insert(table, pa.Table.from_pylist(rows, schema=schema), token=secrets.token_hex(8))
+
+    def empty(self) -> None:
+        for table in (TRADES.table, BARS.table, "delivery_ledger", *(r.dataset.table for r in ROLLUPS)):
+            self.warehouse.run(f"TRUNCATE TABLE {table}")
+
+    def rollup(self, suffix: str) -> list[tuple[Any, ...]]:
+        return self.warehouse.rows(
+            f"SELECT * FROM market_bars_{suffix} ORDER BY venue, instrument, id_space, bar_time"
+        )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=1) as answer:
+            return bool(answer.read() == b"Ok.\n")
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+@pytest.fixture(scope="session")
+def running_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
+    port, folder = _free_port(), tmp_path_factory.mktemp("warehouse")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "deploy.warehouse_server.main", str(folder / "data"), "--port", str(port)], cwd=ROOT
+    )
+    try:
+        deadline = time.monotonic() + DEADLINE_S
+        while not _answers(port):
+            assert process.poll() is None, "the warehouse server ended"
+            assert time.monotonic() < deadline, "the warehouse server does not answer"
+            time.sleep(0.05)
+        settings = WarehouseSettings("127.0.0.1", port)
+        warehouse = Warehouse(settings)
+        migrate(warehouse, ROOT / "sql" / "migrations")
+        yield Stored(Store(settings, LakeSettings(folder / "lake"), ROOT / "sql" / "queries"), warehouse)
+    finally:
+        process.terminate()
+        process.wait(DEADLINE_S)
+
+
+@pytest.fixture
+def stored(running_warehouse: Stored) -> Stored:
+    """The warehouse, empty."""
+    running_warehouse.empty()
+    return running_warehouse
+
+
+@pytest.fixture(scope="session")
+def make_bar() -> Callable[..., Bar]:
+    """Hand out the class, since tests cannot import this module."""
+    return Bar
+
+
+@pytest.fixture(scope="session")
+def corrected() -> Callable[..., Bar]:
+    """Return the next revision of a bar."""
+
+    def correct(bar: Bar, **changes: Any) -> Bar:
+        return replace(bar, revision=bar.revision + 1, **changes)
+
+    return correct
+
+
+@dataclass
+class StubAuditor:
+    """An audit whose outcome a test chooses; `asked` holds the days."""
+
+    report: Any
+    asked: list[Any]
+    error: TapehouseError | None = None
+
+    def audit(self, day: Any, on_progress: Callable[[str], None]) -> Any:
+        self.asked.append(day)
+        on_progress("looking")
+        if self.error:
+            raise self.error
+        return self.report
+
+
+@pytest.fixture
+def auditor() -> StubAuditor:
+    from quality.audit import AuditReport, AuditRow
+
+    return StubAuditor(AuditReport([AuditRow("tape to tables", "market.trades", 0, 5, 5, 0, 0)]), [])
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def location(stored: Stored, auditor: StubAuditor) -> dg.Definitions:
+    """The real definitions on the test's warehouse."""
+    from orchestration.definitions import build
+
+    return build({"store": stored.store, "processes": object(), "auditor": auditor})

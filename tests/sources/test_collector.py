@@ -1,0 +1,286 @@
+"""The collector against the replay server, a real Kafka and a real registry: nothing missing, nothing twice."""
+
+import asyncio
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from contracts.errors import TerminalError
+from contracts.tape import tape_topic
+from sources.collector.pipeline import Limits
+from sources.collector.wire import topics_of
+from sources.demo import TAPE, demo_endpoints
+from sources.endpoints import Endpoint
+from stores.broker import delete_topic, ensure_topics, make_producer, topic_names
+from tests.sources.conftest import Kafka, Replay, StartCollector, WriteTape, free_port, until
+
+TradeMaker = Callable[..., bytes]
+
+
+def ids(rows: list[dict[str, Any]]) -> list[int]:
+    return [row["venue_sequence"] for row in rows]
+
+
+async def test_demo_tape_arrives_whole_and_each_payload_before_its_event(
+    replay: Replay, start_collector: StartCollector, kafka: Kafka
+) -> None:
+    collector = await start_collector(*demo_endpoints(replay.port))
+    await replay.play(TAPE)
+    await replay.played()
+    await collector.done(31163 + 2)
+    told = await collector.health()
+    await collector.stop()
+    stored = kafka.stored()
+    stored.assert_balanced()
+    assert len(stored.trades) == told["events"] == 31163
+    assert stored.quarantine == []
+    assert told["ignored"] == {"subscription_reply": 2}
+    assert told["reconnects"] == 0
+    late = [p for p, at in stored.event_times.items() if at < stored.tape_times[p[:2]]]
+    assert late == []
+
+
+async def test_bad_payloads_are_quarantined_with_reason_and_bytes_and_the_rest_goes_on(
+    replay: Replay, start_collector: StartCollector, kafka: Kafka, make_trade: TradeMaker
+) -> None:
+    bad = {
+        "malformed_json": [b"{cut", b"\xff\xfe", b"", b"x" * 5_000_000],
+        "unknown_message": [b"[]", b'{"stream":"s","data":{"e":"tirade"}}'],
+        "price_digits": [make_trade(1, "0.0000000000001")],
+        "not_a_number": [make_trade(2, "NaN")],
+    }
+    collector = await start_collector()
+    await collector.running()
+    for payloads in bad.values():
+        for payload in payloads:
+            assert await replay.inject(payload) == 1
+            await replay.inject(make_trade(3, "-1"))  # absurd, but a row: Spark's rules have the last word
+    count = sum(map(len, bad.values()))
+    await collector.done(2 * count + 1)
+    assert (await collector.health())["rejected"] == {reason: len(payloads) for reason, payloads in bad.items()}
+    await collector.stop()
+    stored = kafka.stored()
+    stored.assert_balanced()
+    found: dict[str, list[bytes]] = {}
+    for row in stored.quarantine:
+        found.setdefault(row["reason"], []).append(row["payload"])
+    assert found == bad
+    assert ids(stored.trades) == [3] * count
+
+
+async def test_repeated_and_reordered_messages_are_all_written_down(
+    replay: Replay, start_collector: StartCollector, kafka: Kafka, write_tape: WriteTape, make_trade: TradeMaker
+) -> None:
+    numbers = [5, 4, 4, 9, 1, 9]
+    collector = await start_collector()
+    await replay.play(write_tape([make_trade(n) for n in numbers]))
+    await collector.done(len(numbers) + 1)
+    await collector.stop()
+    stored = kafka.stored()
+    stored.assert_balanced()
+    assert ids(sorted(stored.trades, key=lambda row: int(row["message_number"]))) == numbers
+
+
+async def test_cut_stalled_and_refused_connections_lose_nothing_that_was_received(
+    replay: Replay, start_collector: StartCollector, kafka: Kafka, write_tape: WriteTape, make_trade: TradeMaker
+) -> None:
+    collector = await start_collector(replay.endpoint(heartbeat_s=0.8))
+    await collector.running()
+    await replay.post("/faults", endpoint="binance/spot", kind="drop", after=200)
+    await replay.post("/faults", endpoint="binance/spot", kind="refuse", count=2)
+    await replay.play(write_tape([make_trade(n) for n in range(2000)]), speed=1)
+    await collector.reaches("it came back", lambda h: h["reconnects"] >= 3 and h["connections"][0]["state"] == "live")
+    await replay.post("/faults", endpoint="binance/spot", kind="stall", seconds=60)
+    await collector.reaches("it came back again", lambda h: h["reconnects"] >= 4)
+    await replay.played()
+    await collector.reaches("all is done", lambda h: h["lag"] == 0 and h["connections"][0]["state"] == "live")
+    await collector.stop()
+    stored = kafka.stored()
+    stored.assert_balanced()
+    assert len({row["connection_id"] for row in stored.tape}) == 3
+    assert len(set(ids(stored.trades))) == len(stored.trades) > 1000
+
+
+async def test_narrow_limits_pause_reading_and_lose_nothing(
+    replay: Replay, start_collector: StartCollector, kafka: Kafka, write_tape: WriteTape, make_trade: TradeMaker
+) -> None:
+    collector = await start_collector(limits=Limits(messages=20))
+    await replay.play(write_tape([make_trade(n) for n in range(2000)]))
+    await collector.done(2001)
+    assert (await collector.health())["pauses"] > 10
+    await collector.stop()
+    stored = kafka.stored()
+    stored.assert_balanced()
+    assert sorted(ids(stored.trades)) == list(range(2000))
+
+
+async def test_stop_amid_a_flood_finishes_what_was_received_and_commits_it(
+    replay: Replay, start_collector: StartCollector, kafka: Kafka
+) -> None:
+    first = await start_collector(*demo_endpoints(replay.port))
+    await replay.play(TAPE)
+    await first.reaches("some arrived", lambda h: h["messages"] > 2000)
+    await first.stop()
+    kafka.stored().assert_balanced()
+    second = await start_collector(*demo_endpoints(replay.port))
+    await second.running()
+    assert (await second.health())["recovery"]["tape_records"] == 0
+    await second.stop()
+
+
+# A collector that is killed by itself, the hard way, with payloads on the tape whose events were never sent.
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from sources.collector import pipeline
+from sources.collector.main import CollectorSettings, serve
+from sources.endpoints import Endpoint
+from stores.settings import BrokerSettings, RegistrySettings
+
+asked = json.loads(sys.argv[1])
+derive = pipeline.Pipeline._derive
+count = 0
+
+def derive_or_die(self, entry):
+    global count
+    count += 1
+    # Every third event stays unsent before the end, so that what is missing lies between what is not.
+    if count > asked["after"] and self.flow.taped >= asked["taped"]:
+        self._producer.flush(10)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if count % 3:
+        derive(self, entry)
+
+pipeline.Pipeline._derive = derive_or_die
+endpoints = tuple(Endpoint(**e | {"streams": tuple(e["streams"])}) for e in asked["endpoints"])
+raise SystemExit(serve(CollectorSettings(
+    BrokerSettings(**asked["broker"]), RegistrySettings(**asked["registry"]), "binance", endpoints, asked["port"],
+)))
+"""
+
+
+async def killed(
+    kafka: Kafka, endpoints: tuple[Endpoint, ...], *, after: int, taped: int
+) -> asyncio.subprocess.Process:
+    asked = {
+        "broker": dataclasses.asdict(kafka.platform.broker),
+        "registry": dataclasses.asdict(kafka.platform.registry),
+        "endpoints": [dataclasses.asdict(endpoint) for endpoint in endpoints],
+        "port": free_port(),
+        "after": after,
+        "taped": taped,
+    }
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", KILLED, json.dumps(asked), stderr=asyncio.subprocess.PIPE
+    )
+
+
+async def test_killed_collector_leaves_nothing_missing_and_nothing_twice(
+    replay: Replay, start_collector: StartCollector, kafka: Kafka
+) -> None:
+    process = await killed(kafka, demo_endpoints(replay.port), after=5000, taped=6000)
+    await replay.play(TAPE, wait_s=60)
+    _, errors = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == -9, errors.decode()
+    before = kafka.stored()
+    missing = before.expected() - before.found()
+    assert sum(missing.values()) > 1000
+    collector = await start_collector()
+    await collector.running()
+    told = await collector.health()
+    assert told["recovered"] == sum(missing.values())
+    assert told["recovery"]["present"] > 2000
+    await collector.stop()
+    kafka.stored().assert_balanced()
+
+
+async def test_recreated_events_topic_is_filled_again_from_the_tape(
+    replay: Replay, start_collector: StartCollector, kafka: Kafka, write_tape: WriteTape, make_trade: TradeMaker
+) -> None:
+    first = await start_collector()
+    await replay.play(write_tape([make_trade(n) for n in range(500)]))
+    await first.done(501)
+    await asyncio.to_thread(delete_topic, kafka.platform.broker, "market.trades")
+    with pytest.raises(TerminalError, match=r"market\.trades"):
+        await asyncio.wait_for(asyncio.shield(first.task), 30)
+
+    async def gone() -> bool:
+        return "market.trades" not in await asyncio.to_thread(topic_names, kafka.platform.broker)
+
+    await until("the topic is gone", gone)
+    kafka.forget("market.trades")
+    second = await start_collector()
+    await second.running()
+    assert (await second.health())["recovered"] >= 500
+    await replay.play(write_tape([make_trade(n) for n in range(500, 600)]))
+    await second.done(101)
+    await second.stop()
+    mine = {row["connection_id"] for row in kafka.stored().tape}
+    stored = kafka.stored()
+    stored.trades = [row for row in stored.trades if row["connection_id"] in mine]
+    stored.assert_balanced()
+    assert sorted(ids(stored.trades)) == list(range(600))
+
+
+async def test_recreated_while_nobody_looked_is_noticed_too(
+    replay: Replay, start_collector: StartCollector, kafka: Kafka, write_tape: WriteTape, make_trade: TradeMaker
+) -> None:
+    first = await start_collector()
+    await replay.play(write_tape([make_trade(n) for n in range(50)]))
+    await first.done(51)
+    await first.stop()
+    await asyncio.to_thread(delete_topic, kafka.platform.broker, tape_topic("binance").name)
+
+    async def anew() -> bool:
+        await asyncio.to_thread(ensure_topics, kafka.platform.broker, topics_of("binance"))
+        return tape_topic("binance").name in await asyncio.to_thread(topic_names, kafka.platform.broker)
+
+    await until("the tape was made anew", anew)
+    kafka.forget(tape_topic("binance").name)
+    second = await start_collector()
+    await replay.play(write_tape([make_trade(n) for n in range(50, 80)]))
+    await second.done(31)
+    await second.stop()
+    stored = kafka.stored()
+    assert sorted(ids(stored.trades)) == list(range(80))
+    assert len(stored.tape) == 31  # the old tape is gone, the new one is read from its beginning
+
+
+async def test_records_that_nobody_can_read_do_not_hold_up_recovery(
+    replay: Replay, start_collector: StartCollector, kafka: Kafka, write_tape: WriteTape, make_trade: TradeMaker
+) -> None:
+    producer = make_producer(kafka.platform.broker)
+    poison = [b"", b"no framing", b"\x00\x7f\xff\xff\xff unknown schema", b"\x00\x00\x00\x00\x01\xff\xff"]
+    for topic in ("tape.binance", "market.trades"):
+        for value in poison:
+            producer.produce(topic, value, b"k")
+    assert producer.flush(10) == 0
+    kafka.began |= {t: _ends(kafka, t) for t in ("tape.binance", "market.trades")}
+    collector = await start_collector()
+    await replay.play(write_tape([make_trade(n) for n in range(20)]))
+    await collector.done(21)
+    assert (await collector.health())["recovery"]["unreadable"] >= len(poison)
+    await collector.stop()
+    kafka.stored().assert_balanced()
+
+
+def _ends(kafka: Kafka, topic: str) -> dict[int, int]:
+    return Kafka(kafka.platform).began[topic]
+
+
+async def test_one_connection_failing_leaves_the_other_alone(
+    replay: Replay, start_collector: StartCollector, kafka: Kafka, write_tape: WriteTape, make_trade: TradeMaker
+) -> None:
+    nowhere = dataclasses.replace(replay.endpoint("usdm"), base_url="ws://127.0.0.1:1/binance/usdm")
+    collector = await start_collector(replay.endpoint(), nowhere)
+    await replay.play(write_tape([make_trade(n) for n in range(100)]))
+    await collector.done(101)
+    told = {c["endpoint"]: c for c in (await collector.health())["connections"]}
+    assert told["usdm"]["last_error"].startswith("ClientConnectorError")
+    assert told["spot"]["reconnects"] == 0
+    await collector.stop()
+    kafka.stored().assert_balanced()
