@@ -4,13 +4,11 @@ import dagster as dg
 
 from assets.audit import nothing_missing_nothing_twice
 from assets.rollups import ROLLUP_ASSETS
-from assets.specs import DAILY as DAILY_PARTITIONS
 from jobs import names
 
 DAILY = dg.define_asset_job(
     names.DAILY,
     selection=dg.AssetSelection.assets(*ROLLUP_ASSETS) | dg.AssetSelection.checks(nothing_missing_nothing_twice),
-    partitions_def=DAILY_PARTITIONS,
     description="Audits a day's trades and, when nothing is missing and nothing there twice, makes its bars of five "
     "minutes, an hour and the day. Running it again replaces them by the same.",
 )

@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     live: bool = Field(default=False, description="collect from the real venues instead of the replay server")
     venues: tuple[str, ...] = Field(default=("binance",), description="the venues to collect from")
     demo_speed: float = Field(default=30.0, gt=0, description="how many times faster than recorded the demo tape plays")
+    write_interval_s: float = Field(default=1.0, gt=0, description="how often trades go to the warehouse")
+    archive_interval_s: float = Field(default=30.0, gt=0, description="how often the tape goes to the lake")
 
     kafka_bootstrap: str = Field(default="", description="host:port of Kafka; empty: the local one")
     kafka_replication: int = Field(default=1, ge=1)
@@ -95,6 +97,8 @@ class Settings(BaseSettings):
             lake=self.lake,
             scratch_dir=self.data_dir / "spark",
             venues=self.venues,
+            write_interval_s=self.write_interval_s,
+            archive_interval_s=self.archive_interval_s,
         )
 
     @cached_property

@@ -25,6 +25,8 @@ def _shown(value: object) -> str:
 def until_told_to_stop(run: Callable[[asyncio.Event], Awaitable[None]], log: logging.Logger) -> int:
     """Run until SIGTERM or SIGINT sets the event, and return the exit code: 1 with one line when it failed."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for chatty in ("httpx", "httpx2"):  # the registry's client reports every request
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
     async def main() -> None:
         stop = asyncio.Event()

@@ -56,7 +56,7 @@ def patiently(call: Callable[[], T], *, give_up_after_s: float = 150.0) -> T:
     """Call again, with growing pauses, while it raises RetryableError; give up with its last one."""
     retrying = Retrying(
         retry=retry_if_exception_type(RetryableError),
-        wait=wait_exponential_jitter(initial=0.2, max=5.0),
+        wait=wait_exponential_jitter(multiplier=0.2, max=5.0),
         stop=stop_after_delay(give_up_after_s),
         reraise=True,
     )

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from contracts.errors import TerminalError
 from deploy.stack import dagster, kafka, redis, registry, rooms
-from deploy.stack.rooms import PREPARED
 from deploy.stack.service import Service
 from deploy.stack.settings import StackSettings
 
@@ -59,6 +58,3 @@ def chosen(only: Collection[str] | None, live: bool = False) -> tuple[str, ...]:
     if unknown:
         raise TerminalError(f"no such service: {', '.join(unknown)}; there are: {', '.join(NAMES)}")
     return tuple(name for name in NAMES if name in only)
-
-
-__all__ = ["NAMES", "PREPARED", "PREPARED_AFTER", "STOP_ORDER", "chosen", "services"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from deploy.stack import health
 from deploy.stack.files import write_text
-from deploy.stack.service import Check, Service
+from deploy.stack.service import PREPARED, Check, Service
 from deploy.stack.settings import StackSettings
 
 INSTANCE = """\
@@ -27,12 +27,20 @@ def webserver(settings: StackSettings) -> Service:
 
 
 def daemon(settings: StackSettings) -> Service:
-    """Describe the daemon; it listens nowhere, and asking its heartbeat costs a process of 3 s, so alive is enough."""
-    return program(settings, "dagster-daemon", ("run",), health.alive, ())
+    """Describe the daemon, which begins at once to run sensors on tables.
+
+    It listens nowhere, and asking for its heartbeat costs a process of 3 s: that it is alive has to be enough.
+    """
+    return program(settings, "dagster-daemon", ("run",), health.alive, (), frozenset({PREPARED}))
 
 
 def program(
-    settings: StackSettings, name: str, arguments: tuple[str, ...], check: Check, ports: tuple[int, ...]
+    settings: StackSettings,
+    name: str,
+    arguments: tuple[str, ...],
+    check: Check,
+    ports: tuple[int, ...],
+    after: frozenset[str] = frozenset(),
 ) -> Service:
     """Describe one of Dagster's programs, run in the repository on its workspace.yaml."""
     home = home_of(settings)
@@ -44,12 +52,14 @@ def program(
 
     return Service(
         name=name,
-        command=(str(executable), *arguments, "-w", str(workspace)),
+        # Its start costs as much as Kafka's and must not hold up the way to the first bar.
+        command=("nice", "-n", "5", str(executable), *arguments, "-w", str(workspace)),
         check=check,
         directory=settings.repository,
         ports=ports,
+        after=after,
         write=write,
-        start_seconds=90,
+        start_seconds=180,
         stop_group=True,
         needs=(executable, workspace),
     )

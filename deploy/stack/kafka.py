@@ -56,7 +56,7 @@ status=error
 appender.console.type=Console
 appender.console.name=console
 appender.console.layout.type=PatternLayout
-appender.console.layout.pattern=%d{ISO8601} %p %c{1}: %m%n%throwable{short.6}
+appender.console.layout.pattern=%d{ISO8601} %p %c{1}: %m%n%ex{6}
 rootLogger.level=warn
 rootLogger.appenderRef.console.ref=console
 logger.server.name=kafka.server.KafkaRaftServer
@@ -81,7 +81,6 @@ def kafka(settings: StackSettings, java: Path) -> Service:
             data.mkdir(parents=True, exist_ok=True)
             format_storage((*base, "kafka.tools.StorageTool"), properties)
 
-    # Started with the compiler that is quick to start, a broker under load stays slow; so both tiers.
     memory = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError")
     return Service(
         name="kafka",

@@ -1,11 +1,8 @@
 """The platform's own services: the warehouse server, the replay server, the collector, the streams."""
 
 from deploy.stack import health
-from deploy.stack.service import Service
+from deploy.stack.service import PREPARED, Service
 from deploy.stack.settings import StackSettings
-
-PREPARED = "prepared"
-"""Stands in `Service.after` for: topics, schemas and tables are there."""
 
 
 def warehouse(settings: StackSettings) -> Service:
@@ -27,7 +24,7 @@ def collector(settings: StackSettings) -> Service:
 def streams(settings: StackSettings) -> Service:
     """Describe the Spark queries; Spark takes a while to start and to finish its batch."""
     after = frozenset({PREPARED})
-    return served(settings, "streams", "/health", after=after, start_seconds=120, stop_seconds=45)
+    return served(settings, "streams", "/health", after=after, start_seconds=300, stop_seconds=45)
 
 
 def served(
@@ -35,7 +32,7 @@ def served(
     name: str,
     path: str,
     after: frozenset[str] = frozenset(),
-    start_seconds: float = 60,
+    start_seconds: float = 120,
     stop_seconds: int = 15,
 ) -> Service:
     """Describe a service that `tapehouse serve` runs and that tells its health over HTTP."""

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from contracts.errors import TerminalError
-from deploy.stack.catalog import PREPARED, PREPARED_AFTER
+from deploy.stack.catalog import PREPARED_AFTER
 from deploy.stack.files import tail
 from deploy.stack.progress import Progress
-from deploy.stack.service import Service, UnhealthyError
+from deploy.stack.service import PREPARED, Service, UnhealthyError
 from deploy.stack.settings import StackSettings
 from deploy.stack.supervisor import STOP_GRACE_SECONDS, Supervisor
 

@@ -1,7 +1,6 @@
 """The collector of one venue: recover, connect, write the tape, send the events, commit how far that is done."""
 
 import asyncio
-import contextlib
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Mapping
@@ -45,7 +44,8 @@ class CollectorSettings:
     commit_s: float = 1.0
     # How long Kafka and the registry may stay away at the start before the process gives up.
     patience_s: float = 120.0
-    drain_s: float = 30.0
+    # With Kafka away the process ends half a minute after it was told to, at most.
+    drain_s: float = 15.0
 
 
 def serve(settings: CollectorSettings) -> int:
@@ -86,18 +86,21 @@ async def _collect(settings: CollectorSettings, health: Health, stop: asyncio.Ev
     moving = asyncio.create_task(pipeline.run())
     committing = asyncio.create_task(_commit_forever(settings, pipeline, progress, ids, health))
     background = {moving, committing}
+    drained = False
     try:
         async with aiohttp.ClientSession() as session:
             await _listen(settings, pipeline, session, health, background, stop)
-        if not await _drain(pipeline, moving, settings.drain_s):
-            say(_log, "not everything was acknowledged in time; the next start sends it", left=pipeline.flow.in_flight)
+        drained = await _drain(pipeline, moving, settings.drain_s)
     finally:
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
-        with contextlib.suppress(RetryableError):
+        if drained:
             await asyncio.to_thread(_commit, progress, pipeline.flow.positions, ids, health)
-        await asyncio.to_thread(progress.close)
+            await asyncio.to_thread(progress.close)
+        else:
+            # Kafka is away, and a commit would wait for it longer than a supervisor waits for us.
+            say(_log, "not everything is acknowledged; the next start sends it", left=pipeline.flow.in_flight)
     say(_log, "stopped", messages=pipeline.flow.received, done=pipeline.flow.done)
 
 
@@ -195,6 +198,8 @@ async def _commit_forever(
             _check_incarnations(ids, found)
             await asyncio.to_thread(_commit, progress, dict(pipeline.flow.positions), ids, health)
         except RetryableError as error:  # Kafka is away; the pipeline decides for how long that is bearable
+            if not health.commit_error:
+                say(_log, "Kafka is away", why=error)
             health.commit_error = str(error)
 
 
@@ -207,8 +212,9 @@ def _check_incarnations(ids: Mapping[str, str], found: Mapping[str, str]) -> Non
 
 
 def _commit(progress: Progress, positions: Mapping[int, int], ids: Mapping[str, str], health: Health) -> None:
-    if positions == health.committed:
-        return
-    progress.commit(positions, ids)
-    health.committed = dict(positions)
-    health.commit_error = ""
+    if positions != health.committed:
+        progress.commit(positions, ids)
+        health.committed = dict(positions)
+    if health.commit_error:
+        say(_log, "Kafka is back")
+        health.commit_error = ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 import pytest
@@ -15,12 +15,21 @@ from contracts.rollups import ROLLUPS
 
 DAY = date(2021, 7, 22)
 MIDNIGHT = datetime.combine(DAY, time(), UTC)
+EXACT = Context(prec=100)
 SUFFIXES = {300: "5m", 3600: "1h", 86400: "1d"}
 
 
 def roll_up(stored: Any, day: date = DAY) -> None:
     for rollup in ROLLUPS:
         replace_day(stored.warehouse, stored.store.query("rollup"), rollup, day)
+
+
+def total(numbers: Iterable[Decimal]) -> Decimal:
+    """Add exactly: Python's own context would round at 28 digits."""
+    result = Decimal()
+    for number in numbers:
+        result = EXACT.add(result, number)
+    return result
 
 
 def current(bars: Iterable[Any]) -> list[Any]:
@@ -47,8 +56,8 @@ def oracle(bars: Iterable[Any], width_s: int) -> list[tuple[Any, ...]]:
                 max(b.high for b in group),
                 min(b.low for b in group),
                 group[-1].close,
-                sum((b.volume for b in group), Decimal()),
-                sum((b.notional for b in group), Decimal()),
+                total(b.volume for b in group),
+                total(b.notional for b in group),
                 sum(b.trade_count for b in group),
                 len(group),
                 "final" if all(b.state == "final" for b in group) else "provisional",
@@ -92,7 +101,7 @@ def test_every_rollup_equals_its_minutes_grouped_by_hand(stored: Any, make_bar: 
                     high=max(prices),
                     low=min(prices),
                     close=prices[1],
-                    volume=volume + revision,
+                    volume=EXACT.add(volume, Decimal(revision)),
                     notional=notional,
                     trade_count=count,
                     state=state,

@@ -38,8 +38,11 @@ RECORDINGS = Path(__file__).resolve().parents[3] / "shared" / "data" / "crypto_w
 class Platform(Protocol):
     """What these tests use of the session's platform."""
 
-    broker: BrokerSettings
-    registry: RegistrySettings
+    @property
+    def broker(self) -> BrokerSettings: ...
+
+    @property
+    def registry(self) -> RegistrySettings: ...
 
 
 async def until(what: str, claim: Callable[[], Awaitable[bool]], deadline_s: float = 30.0) -> None:
@@ -217,9 +220,14 @@ class Stored:
 
 @dataclass
 class Kafka:
-    """The topics of the venue, and where they ended when the test began."""
+    """The topics of the venue, and where they ended when the test began.
+
+    What was received before is left out: another test may have killed a collector, and the next one to start sends
+    what that one left.
+    """
 
     platform: Platform
+    since: int = field(default_factory=lambda: time.time_ns() // 1000)
     began: dict[str, dict[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -245,6 +253,8 @@ class Kafka:
             rows[name] = []
             for message in read_ranges(self.platform.broker, topic, ranges):
                 row = decoder.decode(message.value() or b"")
+                if row["received_time"] < self.since:
+                    continue
                 rows[name].append(row)
                 place, time_ms = (row["connection_id"], row["message_number"]), message.timestamp()[1]
                 if name == "tape":

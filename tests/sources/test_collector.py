@@ -10,13 +10,18 @@ from typing import Any
 import pytest
 
 from contracts.errors import TerminalError
+from contracts.quarantine import QUARANTINE
 from contracts.tape import tape_topic
 from sources.collector.pipeline import Limits
-from sources.collector.wire import topics_of
+from sources.collector.wire import Wire, topics_of
 from sources.demo import TAPE, demo_endpoints
 from sources.endpoints import Endpoint
+from sources.events import Accepted, Event
+from sources.tape_file import TapeRecord
+from sources.venues import venue
 from stores.broker import delete_topic, ensure_topics, make_producer, topic_names
-from tests.sources.conftest import Kafka, Replay, StartCollector, WriteTape, free_port, until
+from stores.records import RecordDecoder
+from tests.sources.conftest import Kafka, Platform, Replay, StartCollector, WriteTape, free_port, until
 
 TradeMaker = Callable[..., bytes]
 
@@ -139,6 +144,9 @@ from pathlib import Path
 from sources.collector import pipeline
 from sources.collector.main import CollectorSettings, serve
 from sources.endpoints import Endpoint
+from sources.events import Accepted, Event
+from sources.tape_file import TapeRecord
+from sources.venues import venue
 from stores.settings import BrokerSettings, RegistrySettings
 
 asked = json.loads(sys.argv[1])
@@ -219,11 +227,34 @@ async def test_recreated_events_topic_is_filled_again_from_the_tape(
     await replay.play(write_tape([make_trade(n) for n in range(500, 600)]))
     await second.done(101)
     await second.stop()
-    mine = {row["connection_id"] for row in kafka.stored().tape}
     stored = kafka.stored()
-    stored.trades = [row for row in stored.trades if row["connection_id"] in mine]
     stored.assert_balanced()
     assert sorted(ids(stored.trades)) == list(range(600))
+
+
+async def test_topic_recreated_in_a_moment_ends_the_collector(start_collector: StartCollector, kafka: Kafka) -> None:
+    collector = await start_collector(commit_s=1.0)
+    await collector.running()
+
+    def recreate() -> None:
+        delete_topic(kafka.platform.broker, "system.quarantine")
+        while "system.quarantine" not in topic_names(kafka.platform.broker):
+            ensure_topics(kafka.platform.broker, topics_of("binance"))
+
+    await asyncio.to_thread(recreate)
+    with pytest.raises(TerminalError, match=r"system\.quarantine"):
+        await asyncio.wait_for(asyncio.shield(collector.task), 30)
+
+
+def test_row_that_does_not_fit_its_contract_is_quarantined(platform: Platform) -> None:
+    def parse(endpoint: str, payload: bytes) -> list[Event]:
+        return [Accepted("market.trades", {"venue": "binance", "instrument": endpoint, "price": payload})]
+
+    wire = Wire(platform.registry, dataclasses.replace(venue("binance"), parse=parse))
+    ((index, outgoing),) = wire.events(TapeRecord(1, "binance", "spot", "c", 1, b"payload"))
+    row = RecordDecoder(platform.registry, QUARANTINE).decode(outgoing.value)
+    assert (index, outgoing.topic, wire.accepted) == (0, "system.quarantine", 0)
+    assert (row["dataset"], row["reason"], row["payload"]) == ("market.trades", "contract_misfit", b"payload")
 
 
 async def test_recreated_while_nobody_looked_is_noticed_too(

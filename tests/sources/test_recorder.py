@@ -21,6 +21,7 @@ CRYPTOFEED = (
     b'1626992741.0633569: {"stream":"a@aggTrade","data": {}}\n'
     b"\n"
     b"https://fapi.binance.com/fapi/v1/exchangeInfo -> 1626992740.175661: {}\n"
+    b"1626992741.06217: {}\n"
 )
 
 
@@ -38,7 +39,8 @@ def test_cryptofeed_lines_tell_endpoint_time_and_control(tmp_path: Path) -> None
     path = tmp_path / "a.ws.0"
     path.write_bytes(CRYPTOFEED)
     found = list(read_foreign(path))
-    assert [line.control for line in found] == ["address", "", "blank", "address"]
+    assert [line.control for line in found] == ["address", "", "blank", "address", ""]
+    assert found[4].received_time == 1626992741062170
     assert found[1] == ForeignRecord(1626992741063356, "usdm", b'{"stream":"a@aggTrade","data": {}}')
 
 

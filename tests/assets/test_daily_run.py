@@ -1,0 +1,102 @@
+"""The daily job, as Dagster runs it, on the real warehouse."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from contracts.errors import RetryableError, TerminalError
+
+DAY = "2021-07-22"
+MIDNIGHT = datetime(2021, 7, 22, tzinfo=UTC)
+ROLLUPS = [dg.AssetKey(["market", f"bars_{suffix}"]) for suffix in ("5m", "1h", "1d")]
+
+
+@pytest.fixture
+def bars(stored: Any, make_bar: Any) -> None:
+    stored.insert_bars([make_bar(MIDNIGHT + timedelta(minutes=m)) for m in (0, 1, 7, 600)])
+
+
+def run(location: dg.Definitions, instance: dg.DagsterInstance, **how: Any) -> dg.ExecuteInProcessResult:
+    return location.resolve_job_def("daily").execute_in_process(instance=instance, raise_on_error=False, **how)
+
+
+def unbalanced() -> Any:
+    from quality.audit import AuditReport, AuditRow
+
+    good = [AuditRow("kafka to ledger", "market.trades", p, 9, 9, 0, 0) for p in range(4)]
+    return AuditReport([*good, AuditRow("tape to tables", "market.trades", 2, 9, 7, 3, 1)])
+
+
+def check_of(result: dg.ExecuteInProcessResult) -> Any:
+    (found,) = result.get_asset_check_evaluations()
+    return found
+
+
+def test_a_balanced_day_is_rolled_up_with_its_numbers(bars: None, location: Any, instance: Any, auditor: Any) -> None:
+    result = run(location, instance, partition_key=DAY)
+    assert result.success
+    assert [str(day) for day in auditor.asked] == [DAY]
+    assert check_of(result).passed
+    counts = {}
+    for key in ROLLUPS:
+        (event,) = result.asset_materializations_for_node("_".join(key.path))
+        assert event.partition == DAY
+        counts[key.path[-1]] = event.metadata["dagster/partition_row_count"].value
+        assert str(event.metadata["closes"].value).startswith("![closes of 2021-07-22](data:image/png;base64,")
+        assert event.metadata["largest_series"].value.records[0].data["instrument"] == "BTCUSDT"  # type: ignore[union-attr]
+    assert counts == {"bars_5m": 3, "bars_1h": 2, "bars_1d": 1}
+
+
+def test_a_failed_audit_stops_the_rollups_and_shows_what_is_wrong_first(
+    bars: None, location: Any, instance: Any, auditor: Any, stored: Any
+) -> None:
+    auditor.report = unbalanced()
+    result = run(location, instance, partition_key=DAY)
+    assert not result.success
+    check = check_of(result)
+    assert (check.passed, check.blocking, check.severity) == (False, True, dg.AssetCheckSeverity.ERROR)
+    assert check.description == "2021-07-22: 3 missing, 1 twice"
+    first = check.metadata["audit"].records[0].data
+    assert (first["check"], first["partition"], first["missing"]) == ("tape to tables", 2, 3)
+    assert instance.get_materialized_partitions(ROLLUPS[0]) == set()
+    assert stored.rollup("5m") == []
+
+
+def test_several_days_in_one_run_each_get_their_own_numbers(
+    stored: Any, make_bar: Any, location: Any, instance: Any, auditor: Any
+) -> None:
+    stored.insert_bars([make_bar(MIDNIGHT), make_bar(MIDNIGHT + timedelta(days=2)), make_bar(MIDNIGHT, venue="other")])
+    ends = {"dagster/asset_partition_range_start": DAY, "dagster/asset_partition_range_end": "2021-07-24"}
+    result = run(location, instance, tags=ends)
+    assert result.success
+    assert len(auditor.asked) == 3
+    counts = {
+        event.partition: event.metadata["dagster/partition_row_count"].value
+        for event in result.asset_materializations_for_node("market_bars_1d")
+    }
+    assert counts == {DAY: 2, "2021-07-23": 0, "2021-07-24": 1}
+
+
+def test_an_audit_that_cannot_be_made_fails_the_run_at_once(bars: None, location: Any, instance: Any, auditor: Any) -> None:
+    auditor.error = TerminalError("no topic is called market.trades")
+    assert not run(location, instance, partition_key=DAY).success
+    assert len(auditor.asked) == 1
+
+
+def test_an_audit_that_meets_a_service_away_is_tried_again(
+    bars: None, location: Any, instance: Any, auditor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assets.failures.RETRY_AFTER_S", 0.0)
+    error, auditor.error = RetryableError("Kafka does not answer"), None
+    answers = iter([error, None])
+    audit = auditor.audit
+
+    def flaky(day: Any, on_progress: Any) -> Any:
+        auditor.error = next(answers)
+        return audit(day, on_progress)
+
+    monkeypatch.setattr(auditor, "audit", flaky)
+    assert run(location, instance, partition_key=DAY).success
+    assert len(auditor.asked) == 2

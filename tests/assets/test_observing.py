@@ -1,0 +1,108 @@
+"""What observing notes of the tables and processes, in Dagster, on the real warehouse."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from assets.processes import ProcessView
+from orchestration.definitions import build
+
+NOON = datetime(2021, 7, 22, 12, tzinfo=UTC)
+TRADES, BARS = dg.AssetKey(["market", "trades"]), dg.AssetKey(["market", "bars"])
+
+
+class StubProcesses:
+    """Streams that run, a collector that does not."""
+
+    def view(self, names: Any) -> dict[str, ProcessView]:
+        stream = {"lag": 12, "rows_per_s": 80.5, "rows": 700, "batches": 9, "offsets": {"0": 700}}
+        streams = {"market.trades": stream | {"last_batch": "2026-11-21T08:00:01.000Z"}, "tape.binance": stream}
+        healthy = ProcessView("streams", "healthy", uptime_s=60, restarts=2, health={"streams": streams})
+        return {"streams": healthy, "collector": ProcessView("collector", "stopped", reason="ended too often")}
+
+
+@pytest.fixture
+def observing(stored: Any) -> dg.Definitions:
+    return build({"store": stored.store, "processes": StubProcesses(), "auditor": object()})
+
+
+def observe(observing: dg.Definitions, instance: dg.DagsterInstance, **how: Any) -> dg.ExecuteInProcessResult:
+    result = observing.resolve_job_def("observe").execute_in_process(instance=instance, **how)
+    assert result.success
+    return result
+
+
+def noted(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    found = {}
+    for event in result.all_events:
+        if event.event_type is dg.DagsterEventType.ASSET_OBSERVATION:
+            observation = event.asset_observation_data.asset_observation
+            found[observation.asset_key.to_user_string()] = {k: v.value for k, v in observation.metadata.items()}
+    return found
+
+
+def days(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str | None], Any]:
+    return {
+        (event.asset_key.to_user_string(), event.partition): event.materialization.metadata
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None
+    }
+
+
+def test_streams_show_lag_rate_and_last_batch_and_a_dead_process_shows_why(observing: Any, instance: Any) -> None:
+    found = noted(observe(observing, instance))
+    trades = found["streams/market_trades"]
+    assert {name: trades[name] for name in ("state", "lag", "rows_per_s", "restarts", "uptime_s")} == {
+        "state": "healthy",
+        "lag": 12,
+        "rows_per_s": 80.5,
+        "restarts": 2,
+        "uptime_s": 60,
+    }
+    assert trades["last_batch"] == datetime(2026, 11, 21, 8, 0, 1, tzinfo=UTC).timestamp()
+    assert found["streams/system_quarantine"] == {"state": "healthy", "restarts": 2, "uptime_s": 60}
+    assert found["collector/binance"] == {"state": "stopped", "restarts": 0, "reason": "ended too often"}
+
+
+def test_every_stored_table_is_noted_also_when_it_is_empty(observing: Any, instance: Any) -> None:
+    found = noted(observe(observing, instance))
+    counts = {name: told["dagster/row_count"] for name, told in found.items() if "dagster/row_count" in told}
+    assert counts == dict.fromkeys(
+        ("market/trades", "market/bars", "system/quarantine", "delivery/ledger", "tape"), 0
+    )
+
+
+def test_a_changed_day_is_noted_once_and_again_when_it_changes(
+    observing: Any, instance: Any, stored: Any, make_bar: Any, corrected: Any
+) -> None:
+    bar = make_bar(NOON)
+    stored.insert_trade(NOON, 1)
+    stored.insert_trade(NOON, 1)
+    stored.insert_trade(NOON, 2)
+    stored.insert_bars([bar])
+    first = days(observe(observing, instance))
+    assert set(first) == {("market/trades", "2021-07-22"), ("market/bars", "2021-07-22")}
+    assert first["market/trades", "2021-07-22"]["dagster/partition_row_count"].value == 2
+    assert "closes" in first["market/bars", "2021-07-22"]
+    assert days(observe(observing, instance)) == {}
+    stored.insert_bars([corrected(bar, known_time=bar.known_time + timedelta(seconds=1))])
+    assert set(days(observe(observing, instance))) == set(first)
+    assert instance.get_materialized_partitions(BARS) == {"2021-07-22"}
+
+
+def test_days_beyond_one_observation_are_noted_by_the_next(
+    observing: Any, instance: Any, stored: Any, make_bar: Any
+) -> None:
+    stored.insert_bars([make_bar(NOON + timedelta(days=n), known_time=NOON + timedelta(days=n // 3)) for n in range(34)])
+    sizes = [len({day for _, day in days(observe(observing, instance))}) for _ in range(3)]
+    # 31 a time, and those that changed at the same moment as the last of them.
+    assert sizes == [33, 1, 0]
+
+
+def test_observing_one_partition_notes_that_day(observing: Any, instance: Any, stored: Any, make_bar: Any) -> None:
+    stored.insert_bars([make_bar(NOON), make_bar(NOON + timedelta(days=1))])
+    found = days(observe(observing, instance, partition_key="2021-07-23"))
+    assert ("market/bars", "2021-07-23") in found
+    assert all(day == "2021-07-23" for _, day in found)

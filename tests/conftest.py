@@ -1,0 +1,125 @@
+"""The platform that tests run against: the real one, on its own ports and data directory, started once a session."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from assets.parity import run_audit
+from contracts.errors import TapehouseError
+from deploy import stack
+from orchestration.cli.values import stack_settings
+from orchestration.prepare import prepare
+from orchestration.settings import REPOSITORY, Settings
+from quality.audit import AuditReport
+from stores.settings import BrokerSettings, RegistrySettings, WarehouseSettings
+from stores.warehouse import Warehouse
+
+STORES = {"kafka", "registry", "warehouse", "redis"}
+FLOW = {"replay", "collector", "streams"}
+PORT_OFFSET = 20_000
+
+
+def wait_until(claim: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+    """Poll a claim until it holds; what it asks may be away for a while."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            if claim():
+                return
+        except (TapehouseError, httpx2.HTTPError):
+            pass
+        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.2)
+
+
+@dataclass
+class Platform:
+    """The running platform and the few things that tests ask of it."""
+
+    settings: Settings
+
+    @property
+    def broker(self) -> BrokerSettings:
+        return self.settings.broker
+
+    @property
+    def registry(self) -> RegistrySettings:
+        return self.settings.registry
+
+    @property
+    def warehouse(self) -> WarehouseSettings:
+        return self.settings.warehouse
+
+    @property
+    def stack(self) -> stack.StackSettings:
+        return stack_settings(self.settings)
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        """Query the warehouse."""
+        return Warehouse(self.warehouse).rows(sql)
+
+    def get(self, service: str, path: str = "/health") -> dict[str, Any]:
+        """Ask a service over HTTP."""
+        url = f"http://127.0.0.1:{self.settings.port(service)}{path}"
+        told: dict[str, Any] = httpx2.get(url, timeout=10, trust_env=False).json()
+        return told
+
+    def post(self, service: str, path: str, body: dict[str, object]) -> dict[str, Any]:
+        """Tell a service over HTTP."""
+        url = f"http://127.0.0.1:{self.settings.port(service)}{path}"
+        answer = httpx2.post(url, json=body, timeout=60, trust_env=False)
+        assert answer.status_code < 400, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def audit(self, wait_s: float = 120) -> AuditReport:
+        """Audit everything that has been stored so far."""
+        return run_audit(self.settings.streams, wait_s=wait_s)
+
+
+def _start(platform: Platform, names: set[str]) -> None:
+    stack.up(platform.stack, only=names, prepare=lambda: prepare(platform.settings))
+
+
+@pytest.fixture(scope="session")
+def _data_dir() -> Iterator[Path]:
+    # A short path: the supervisor's socket lies below it, and sockets' paths end at 107 characters.
+    path = Path(tempfile.mkdtemp(prefix="tapehouse-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def platform(_data_dir: Path) -> Iterator[Platform]:
+    """Kafka, the registry, the warehouse and Redis, with topics, schemas and tables."""
+    for name in [name for name in os.environ if name.startswith("TAPEHOUSE_")]:
+        del os.environ[name]
+    jars = REPOSITORY / ".venv" / "jars"
+    if not (jars / "kafka").is_dir():
+        pytest.fail("the JVM jars are missing: make setup")
+    # The archive commits more often than in production: every audit waits for it.
+    settings = Settings(data_dir=_data_dir, jars_dir=jars, port_offset=PORT_OFFSET, archive_interval_s=5)
+    running = Platform(settings)
+    _start(running, STORES)
+    yield running
+    stack.down(running.stack)
+
+
+@pytest.fixture(scope="session")
+def flow(platform: Platform) -> Platform:
+    """The whole road: the stores, the replay server, the collector and the Spark queries."""
+    _start(platform, STORES | FLOW)
+    return platform
+
+
+@pytest.fixture(name="wait_until", scope="session")
+def _wait_until() -> Callable[..., None]:
+    return wait_until

@@ -1,0 +1,109 @@
+"""Real recorded trades, re-dated so that tests do not meet, and played through the whole road."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from assets.parity import run_rebuild
+from deploy import stack
+from orchestration.settings import BARS_QUERY
+from sources.demo import TAPE
+from sources.tape_file import TapeRecord, TapeWriter, read_tape
+
+DAYS = itertools.count()
+FIRST_DAY = date(2023, 1, 1)
+STREAM = "btcusdt@trade"
+
+
+@dataclass
+class Road:
+    """Tapes of a day of its own, and what became of them."""
+
+    platform: Any
+    folder: Path
+    day: date
+    number: int
+    restarts_before: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def start(self) -> int:
+        """The day's first microsecond."""
+        return int(datetime(self.day.year, self.day.month, self.day.day, tzinfo=UTC).timestamp()) * 1_000_000
+
+    @property
+    def first_id(self) -> int:
+        return (self.number + 1) * 10_000_000
+
+    def trade(self, place: int, **changes: object) -> bytes:
+        """Make a trade message as the venue sends it, the `place`-th of the day, one every 20 ms."""
+        time_ms = self.start // 1000 + place * 20
+        data: dict[str, object] = {
+            "e": "trade", "E": time_ms + 1, "s": "BTCUSDT", "t": self.first_id + place, "p": "61837.63000000",
+            "q": "0.02000000", "T": time_ms, "m": True, "M": True,
+        }  # fmt: skip
+        return orjson.dumps({"stream": STREAM, "data": {**data, **changes}})
+
+    def records(self, count: int) -> list[TapeRecord]:
+        """Re-date recorded spot trades: prices, sizes and sides as recorded, ids and times of this day."""
+        found: list[TapeRecord] = []
+        for record in read_tape(TAPE):
+            message = orjson.loads(record.payload)
+            if record.endpoint != "spot" or message.get("stream") != STREAM:
+                continue
+            place = len(found)
+            recorded = message["data"]
+            payload = self.trade(place, p=recorded["p"], q=recorded["q"], m=recorded["m"])
+            received = self.start + place * 20_000 + 3_000
+            found.append(TapeRecord(received, "binance", "spot", f"test-{self.number}", place + 1, payload))
+            if len(found) == count:
+                break
+        return found
+
+    def write(self, records: list[TapeRecord]) -> Path:
+        """Write a tape file."""
+        path = self.folder / f"{self.day}-{len(list(self.folder.iterdir()))}.tape.zst"
+        with TapeWriter(path, source="tests", licence="none") as writer:
+            for record in records:
+                writer.write(record)
+                writer.streams.setdefault("spot", [STREAM])
+        return path
+
+    def play(self, records: list[TapeRecord], speed: float | str = "max") -> None:
+        """Start to play; the collector hears it and nothing else."""
+        self.platform.post("replay", "/play", {"tapes": [str(self.write(records))], "speed": speed, "partial": True})
+
+    def inject(self, payload: bytes, repeat: int = 1) -> None:
+        """Send one frame to the collector."""
+        import base64
+
+        body = {"endpoint": "binance/spot", "payload_base64": base64.b64encode(payload).decode(), "repeat": repeat}
+        assert self.platform.post("replay", "/inject", body)["reached"] >= repeat
+
+    def stored(self) -> int:
+        """Count the day's stored trades."""
+        span = f"event_time >= '{self.day}' AND event_time < '{self.day + timedelta(days=1)}'"
+        return int(self.platform.ask(f"SELECT count() FROM market_trades FINAL WHERE {span}")[0][0])
+
+    def rebuilt_equal(self) -> None:
+        """Rebuild the day from the tape and claim that it is what was streamed."""
+        settings = self.platform.settings
+        for table in run_rebuild(settings.streams, settings.spark, BARS_QUERY, self.day):
+            assert table.equal, table
+            assert table.streamed_count > 0, table
+
+    def restarts(self, name: str) -> int:
+        """Count how often the supervisor has started a process again."""
+        return next(s.restarts for s in stack.status(self.platform.stack).services if s.name == name)
+
+
+@pytest.fixture
+def road(flow: Any, tmp_path: Path) -> Iterator[Road]:
+    number = next(DAYS)
+    yield Road(flow, tmp_path, FIRST_DAY + timedelta(days=7 * number), number)
+    flow.post("replay", "/stop", {})
