@@ -49,8 +49,8 @@ class DayView:
 _WHERE = "bar_time >= toDateTime64({day:Date}, 6, 'UTC') AND bar_time < toDateTime64({day:Date} + 1, 6, 'UTC')"
 
 
-def read_day(warehouse: Warehouse, table: str, day: date) -> DayView:
-    """Read a day of a table, or view, that has the columns of bars."""
+def read_day(warehouse: Warehouse, table: str, day: date, *, closes_from: str = "") -> DayView:
+    """Read a day of a table, or view, that has the columns of bars; `closes_from` names a finer one to plot."""
     totals = warehouse.rows(
         f"SELECT count(), sum(trade_count), countIf(state != 'final'), uniqExact(venue, instrument), "
         f"toUnixTimestamp64Micro(max(known_time)) FROM {table} WHERE {_WHERE}",
@@ -67,7 +67,7 @@ def read_day(warehouse: Warehouse, table: str, day: date) -> DayView:
             {"day": day},
         )
     ]
-    closes = {one: _closes(warehouse, table, day, one) for one in series[:SERIES_PLOTTED]}
+    closes = {one: _closes(warehouse, closes_from or table, day, one) for one in series[:SERIES_PLOTTED]}
     since = datetime.fromtimestamp(known / 1_000_000, UTC) if bars else None
     return DayView(day, bars, trades, provisional, instruments, since, series, closes)
 

@@ -13,6 +13,7 @@ from contracts.rollups import Rollup
 from contracts.trades import TRADES
 
 DAYS_A_RUN = 31
+DAY_S = 86_400
 
 
 def _rollup_asset(rollup: Rollup) -> dg.AssetsDefinition:
@@ -41,11 +42,13 @@ def _rollup_asset(rollup: Rollup) -> dg.AssetsDefinition:
 
         with failing_by_type():
             warehouse, query = store.warehouse(), store.query("rollup")
+            # One close a day is no picture: the day's bar is shown by the hours that it is made from.
+            finer = rollup.source.table if rollup.width_s == DAY_S else ""
             for key in context.partition_keys:
                 day = date.fromisoformat(key)
                 count = replace_day(warehouse, query, rollup, day)
                 context.log.info(f"{rollup.dataset.name} {key}: {count} bars")
-                view = read_day(warehouse, rollup.dataset.table, day)
+                view = read_day(warehouse, rollup.dataset.table, day, closes_from=finer)
                 context.add_asset_metadata(day_metadata(view), asset_key=spec.key, partition_key=key)
         return dg.MaterializeResult(asset_key=spec.key)
 

@@ -30,7 +30,7 @@ _BY_DAY = [
         group=STORED,
         kinds={"clickhouse", "table"},
         deps=[_TRADES_STREAM],
-        description="Written by the stream; a day counts as materialised when its numbers were noted here.",
+        description="Written by the stream. Observing notes the numbers of each closed day that changed.",
         partitions=DAILY,
     ),
     dataset_spec(
@@ -38,7 +38,8 @@ _BY_DAY = [
         group=STORED,
         kinds={"clickhouse", "table"},
         deps=[asset_key(TRADES)],
-        description="Every revision is kept; `market_bars_current` shows the bars as they are known now, with vwap.",
+        description="Every revision is kept; `market_bars_current` shows the bars as they are known now, with vwap. "
+        "A day counts as materialised when observing has noted its numbers here.",
         partitions=DAILY,
     ),
 ]
@@ -62,9 +63,7 @@ _WHOLE = [
 
 
 @observable("observe_market", _BY_DAY, DAILY)
-def observe_market(
-    context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]
-) -> Iterator[dg.ObserveResult | dg.AssetMaterialization]:
+def observe_market(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> Iterator[dg.ObserveResult]:
     """Note the whole table's numbers, and those of each closed day that changed since the last note.
 
     Run for one partition it notes that day alone.
@@ -83,7 +82,7 @@ def observe_market(
                 mark = last
             context.log.info(f"{key.to_user_string()}: {len(days)} days changed")
             for day, numbers in _of_days(store, key, days):
-                context.log_event(dg.AssetMaterialization(key, partition=day.isoformat(), metadata=numbers))
+                context.log_event(_note(key, day, numbers))
             yield dg.ObserveResult(asset_key=key, metadata=_of_table(store, key) | {MARK: mark})
 
 
@@ -98,6 +97,14 @@ def observe_tables(context: dg.AssetExecutionContext, store: dg.ResourceParam[St
     with failing_by_type():
         for key in sorted(context.selected_asset_keys):
             yield dg.ObserveResult(asset_key=key, metadata=numbers[key](store))
+
+
+def _note(key: dg.AssetKey, day: date, numbers: dict[str, Any]) -> dg.AssetMaterialization | dg.AssetObservation:
+    """Return the event of one day; for bars it is a materialisation, so that the day shows as made."""
+    if key == asset_key(BARS):
+        return dg.AssetMaterialization(key, partition=day.isoformat(), metadata=numbers)
+    # A materialisation of any day would make Dagster forget the outcome of the trades' audit: "not evaluated".
+    return dg.AssetObservation(key, partition=day.isoformat(), metadata=numbers)
 
 
 def _mark(context: dg.AssetExecutionContext, key: dg.AssetKey) -> int:

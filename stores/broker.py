@@ -21,6 +21,17 @@ from contracts.errors import RetryableError, TerminalError
 from stores.settings import BrokerSettings
 
 TIMEOUT_S = 15.0
+
+# What passes by itself although librdkafka does not call it so: leaders move, brokers start and stop.
+_PASSING = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_CONTROLLER,
+    KafkaError.BROKER_NOT_AVAILABLE,
+    KafkaError.REPLICA_NOT_AVAILABLE,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.NETWORK_EXCEPTION,
+}
 T = TypeVar("T")
 
 
@@ -65,7 +76,8 @@ def _wait(future: Any, what: str) -> Any:
         raise RetryableError(f"Kafka did not answer within {TIMEOUT_S:.0f} s: {what}. Is the broker up?") from error
     except KafkaException as error:
         fault: KafkaError = error.args[0]
-        kind = RetryableError if fault.retriable() or fault.code() < 0 else TerminalError
+        passing = fault.retriable() or fault.code() < 0 or fault.code() in _PASSING
+        kind = RetryableError if passing else TerminalError
         raise kind(f"Kafka refused: {what}: {fault.str()}") from error
 
 

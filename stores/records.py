@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import fastavro
+from fastavro.read import SchemaResolutionError
 
 from contracts.avro import avro_schema
 from contracts.dataset import Dataset, Topic
@@ -16,6 +17,7 @@ from stores.settings import RegistrySettings
 
 _PREFIX = struct.Struct(">bI")
 MAGIC = 0
+_UNREADABLE = (ValueError, TypeError, EOFError, IndexError, UnicodeDecodeError, OverflowError)
 
 
 def _plain_times(schema: Any) -> Any:
@@ -74,6 +76,6 @@ class RecordDecoder:
             row = fastavro.schemaless_reader(
                 io.BytesIO(memoryview(value)[_PREFIX.size :]), self._writers[schema_id], self._reader
             )
-        except (ValueError, TypeError, EOFError, IndexError, UnicodeDecodeError, OverflowError) as error:
+        except (*_UNREADABLE, SchemaResolutionError) as error:
             raise TerminalError(f"record of schema {schema_id} can't be decoded: {error}") from error
         return cast(dict[str, Any], row)

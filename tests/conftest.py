@@ -90,27 +90,25 @@ def _start(platform: Platform, names: set[str]) -> None:
 
 
 @pytest.fixture(scope="session")
-def _data_dir() -> Iterator[Path]:
-    # A short path: the supervisor's socket lies below it, and sockets' paths end at 107 characters.
-    path = Path(tempfile.mkdtemp(prefix="tapehouse-"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def platform(_data_dir: Path) -> Iterator[Platform]:
+def platform() -> Iterator[Platform]:
     """Kafka, the registry, the warehouse and Redis, with topics, schemas and tables."""
     for name in [name for name in os.environ if name.startswith("TAPEHOUSE_")]:
         del os.environ[name]
     jars = REPOSITORY / ".venv" / "jars"
     if not (jars / "kafka").is_dir():
         pytest.fail("the JVM jars are missing: make setup")
+    # One place, so that what a killed session left running is found and ended. A short one, because the
+    # supervisor's socket lies below it and sockets' paths end at 107 characters.
+    data_dir = Path(tempfile.gettempdir()) / f"tapehouse-tests-{os.getuid()}"
     # The archive commits more often than in production: every audit waits for it.
-    settings = Settings(data_dir=_data_dir, jars_dir=jars, port_offset=PORT_OFFSET, archive_interval_s=5)
+    settings = Settings(data_dir=data_dir, jars_dir=jars, port_offset=PORT_OFFSET, archive_interval_s=5)
     running = Platform(settings)
+    stack.down(running.stack)
+    shutil.rmtree(data_dir, ignore_errors=True)
     _start(running, STORES)
     yield running
     stack.down(running.stack)
+    shutil.rmtree(data_dir, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,9 @@ SPOT = Endpoint(
 USDM = Endpoint(
     venue=NAME,
     name="usdm",
-    base_url="wss://fstream.binance.com",
+    # USD-M routes streams by path and sends nothing, without an error, on the wrong one: /market carries aggTrade,
+    # /public books, best bids and asks, and single trades. The address without a path is that of /public.
+    base_url="wss://fstream.binance.com/market",
     streams=("btcusdt@aggTrade", "ethusdt@aggTrade"),
     streams_per_connection=100,
     # It pings every 3 minutes; the aggregated trades of one quiet symbol may pause for longer than a minute.

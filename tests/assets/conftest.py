@@ -37,10 +37,10 @@ class Bar:
     """One revision of a minute."""
 
     bar_time: datetime
-    open: Decimal = Decimal("10")
-    high: Decimal = Decimal("12")
-    low: Decimal = Decimal("9")
-    close: Decimal = Decimal("11")
+    open: Decimal = Decimal(10)
+    high: Decimal = Decimal(12)
+    low: Decimal = Decimal(9)
+    close: Decimal = Decimal(11)
     volume: Decimal = Decimal("1.5")
     notional: Decimal = Decimal("16.25")
     trade_count: int = 3
@@ -68,7 +68,7 @@ class Stored:
 
     def insert_trade(self, event_time: datetime, trade_id: int, **more: Any) -> None:
         empty: dict[str, Any] = {c.name: "" if pa.types.is_string(t) else 0 for c, t in self._trade_types()}
-        moment = {name: event_time for name in ("event_time", "received_time", "ingested_time")}
+        moment = dict.fromkeys(("event_time", "received_time", "ingested_time"), event_time)
         row = empty | moment | {"venue": "binance", "instrument": "BTCUSDT", "id_space": "spot.trade", "side": "buy"}
         numbers = {"trade_id": str(trade_id), "venue_sequence": trade_id, "price": Decimal(1), "quantity": Decimal(1)}
         self._insert(TRADES.table, arrow_schema(TRADES.columns), [row | numbers | {"trade_count": 1} | more])
@@ -86,9 +86,7 @@ class Stored:
             self.warehouse.run(f"TRUNCATE TABLE {table}")
 
     def rollup(self, suffix: str) -> list[tuple[Any, ...]]:
-        return self.warehouse.rows(
-            f"SELECT * FROM market_bars_{suffix} ORDER BY venue, instrument, id_space, bar_time"
-        )
+        return self.warehouse.rows(f"SELECT * FROM market_bars_{suffix} ORDER BY venue, instrument, id_space, bar_time")
 
 
 def _free_port() -> int:

@@ -79,7 +79,9 @@ def test_several_days_in_one_run_each_get_their_own_numbers(
     assert counts == {DAY: 2, "2021-07-23": 0, "2021-07-24": 1}
 
 
-def test_an_audit_that_cannot_be_made_fails_the_run_at_once(bars: None, location: Any, instance: Any, auditor: Any) -> None:
+def test_an_audit_that_cannot_be_made_fails_the_run_at_once(
+    bars: None, location: Any, instance: Any, auditor: Any
+) -> None:
     auditor.error = TerminalError("no topic is called market.trades")
     assert not run(location, instance, partition_key=DAY).success
     assert len(auditor.asked) == 1

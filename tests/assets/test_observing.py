@@ -16,7 +16,7 @@ TRADES, BARS = dg.AssetKey(["market", "trades"]), dg.AssetKey(["market", "bars"]
 class StubProcesses:
     """Streams that run, a collector that does not."""
 
-    def view(self, names: Any) -> dict[str, ProcessView]:
+    def view(self, _: Any) -> dict[str, ProcessView]:
         stream = {"lag": 12, "rows_per_s": 80.5, "rows": 700, "batches": 9, "offsets": {"0": 700}}
         streams = {"market.trades": stream | {"last_batch": "2026-11-21T08:00:01.000Z"}, "tape.binance": stream}
         healthy = ProcessView("streams", "healthy", uptime_s=60, restarts=2, health={"streams": streams})
@@ -43,12 +43,20 @@ def noted(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     return found
 
 
-def days(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str | None], Any]:
-    return {
-        (event.asset_key.to_user_string(), event.partition): event.materialization.metadata
-        for event in result.get_asset_materialization_events()
-        if event.asset_key is not None
-    }
+def days(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str], Any]:
+    """Return what was noted by day: bars as materialisations, trades as observations."""
+    found = {}
+    for event in result.all_events:
+        noted_one: dg.AssetMaterialization | dg.AssetObservation
+        if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
+            noted_one = event.step_materialization_data.materialization
+        elif event.event_type is dg.DagsterEventType.ASSET_OBSERVATION:
+            noted_one = event.asset_observation_data.asset_observation
+        else:
+            continue
+        if noted_one.partition and "dagster/partition_row_count" in noted_one.metadata:
+            found[noted_one.asset_key.to_user_string(), noted_one.partition] = noted_one.metadata
+    return found
 
 
 def test_streams_show_lag_rate_and_last_batch_and_a_dead_process_shows_why(observing: Any, instance: Any) -> None:
@@ -69,9 +77,7 @@ def test_streams_show_lag_rate_and_last_batch_and_a_dead_process_shows_why(obser
 def test_every_stored_table_is_noted_also_when_it_is_empty(observing: Any, instance: Any) -> None:
     found = noted(observe(observing, instance))
     counts = {name: told["dagster/row_count"] for name, told in found.items() if "dagster/row_count" in told}
-    assert counts == dict.fromkeys(
-        ("market/trades", "market/bars", "system/quarantine", "delivery/ledger", "tape"), 0
-    )
+    assert counts == dict.fromkeys(("market/trades", "market/bars", "system/quarantine", "delivery/ledger", "tape"), 0)
 
 
 def test_a_changed_day_is_noted_once_and_again_when_it_changes(
@@ -90,12 +96,16 @@ def test_a_changed_day_is_noted_once_and_again_when_it_changes(
     stored.insert_bars([corrected(bar, known_time=bar.known_time + timedelta(seconds=1))])
     assert set(days(observe(observing, instance))) == set(first)
     assert instance.get_materialized_partitions(BARS) == {"2021-07-22"}
+    # A materialisation would reset the outcome of the audit that stands at the trades.
+    assert instance.get_materialized_partitions(TRADES) == set()
 
 
 def test_days_beyond_one_observation_are_noted_by_the_next(
     observing: Any, instance: Any, stored: Any, make_bar: Any
 ) -> None:
-    stored.insert_bars([make_bar(NOON + timedelta(days=n), known_time=NOON + timedelta(days=n // 3)) for n in range(34)])
+    stored.insert_bars(
+        [make_bar(NOON + timedelta(days=n), known_time=NOON + timedelta(days=n // 3)) for n in range(34)]
+    )
     sizes = [len({day for _, day in days(observe(observing, instance))}) for _ in range(3)]
     # 31 a time, and those that changed at the same moment as the last of them.
     assert sizes == [33, 1, 0]

@@ -6,7 +6,7 @@ from decimal import Context, Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from assets.rollup_day import replace_day
@@ -77,7 +77,9 @@ def decimals(digits: int, places: int) -> st.SearchStrategy[Decimal]:
 
 minutes = st.tuples(
     st.integers(-3, 24 * 60 + 2),  # minutes of the day, and some of its neighbours
-    st.sampled_from([("binance", "BTCUSDT", "spot.trade"), ("binance", "BTCUSDT", "usdm.trade"), ("kraken", "X", "v2")]),
+    st.sampled_from(
+        [("binance", "BTCUSDT", "spot.trade"), ("binance", "BTCUSDT", "usdm.trade"), ("kraken", "X", "v2")]
+    ),
     st.lists(decimals(24, 12), min_size=4, max_size=4),
     decimals(30, 12),
     decimals(34, 24),
@@ -87,7 +89,13 @@ minutes = st.tuples(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Not shrunk: each try asks the warehouse some thirty times, so a smaller example would take minutes to find.
+@settings(
+    max_examples=40,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(drawn=st.lists(minutes, max_size=40, unique_by=lambda m: (m[0], m[1])))
 def test_every_rollup_equals_its_minutes_grouped_by_hand(stored: Any, make_bar: Any, drawn: list[Any]) -> None:
     stored.empty()
@@ -132,10 +140,10 @@ def test_a_corrected_bar_corrects_its_day_and_leaves_the_others(stored: Any, mak
     stored.insert_bars([bar, other])
     roll_up(stored)
     roll_up(stored, DAY + timedelta(days=1))
-    stored.insert_bars([corrected(bar, close=Decimal("99"), high=Decimal("99"), trade_count=4)])
+    stored.insert_bars([corrected(bar, close=Decimal(99), high=Decimal(99), trade_count=4)])
     roll_up(stored)
     closes = [(row[3].date(), row[7], row[10]) for row in stored.rollup("1d")]
-    assert closes == [(DAY, Decimal("99"), 4), (DAY + timedelta(days=1), Decimal("11"), 3)]
+    assert closes == [(DAY, Decimal(99), 4), (DAY + timedelta(days=1), Decimal(11), 3)]
 
 
 def test_a_day_whose_bars_were_withdrawn_ends_up_empty(stored: Any, make_bar: Any, corrected: Any) -> None:

@@ -1,5 +1,6 @@
 """Real recorded trades, re-dated so that tests do not meet, and played through the whole road."""
 
+import base64
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -80,8 +81,6 @@ class Road:
 
     def inject(self, payload: bytes, repeat: int = 1) -> None:
         """Send one frame to the collector."""
-        import base64
-
         body = {"endpoint": "binance/spot", "payload_base64": base64.b64encode(payload).decode(), "repeat": repeat}
         assert self.platform.post("replay", "/inject", body)["reached"] >= repeat
 

@@ -62,7 +62,8 @@ def test_days_before_the_first_partition_are_named_and_passed_over() -> None:
 
 def test_many_days_are_asked_for_a_few_at_a_time() -> None:
     days = [ChangedDay(FIRST + timedelta(days=n), known=1_000 + n // 7, slowest_venue=END) for n in range(25)]
-    cursor, sizes, asked = Cursor(), [], []
+    cursor, sizes = Cursor(), []
+    asked: list[ChangedDay] = []
     for _ in range(4):
         closing = decide(*(d for d in days if d.known > cursor.since), now=END, cursor=cursor)
         cursor = Cursor.parse(closing.cursor.text)

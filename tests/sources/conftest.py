@@ -2,22 +2,29 @@
 
 import asyncio
 import base64
+import contextlib
 import json
+import shutil
 import socket
+import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 import pytest
 
+from contracts.errors import TapehouseError
 from contracts.quarantine import QUARANTINE
 from contracts.tape import TAPE, tape_topic
 from contracts.trades import TRADES
+from deploy import stack
+from orchestration.cli.values import stack_settings
+from orchestration.settings import REPOSITORY, USUAL_PORTS, Settings
 from sources.binance.config import SPOT, USDM
 from sources.collector.main import CollectorSettings, run
 from sources.collector.wire import topics_of
@@ -35,14 +42,53 @@ from stores.settings import BrokerSettings, RegistrySettings
 RECORDINGS = Path(__file__).resolve().parents[3] / "shared" / "data" / "crypto_ws"
 
 
-class Platform(Protocol):
-    """What these tests use of the session's platform."""
+@dataclass(frozen=True)
+class Platform:
+    """A Kafka and a registry of these tests alone: they delete topics, and no other collector may refill them."""
+
+    settings: Settings
 
     @property
-    def broker(self) -> BrokerSettings: ...
+    def broker(self) -> BrokerSettings:
+        return self.settings.broker
 
     @property
-    def registry(self) -> RegistrySettings: ...
+    def registry(self) -> RegistrySettings:
+        return self.settings.registry
+
+    def kill_kafka(self) -> None:
+        """Kill the broker as a crash would; its supervisor starts it again."""
+        stack.kill(stack_settings(self.settings), "kafka")
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[Platform]:
+    """Kafka and the registry, on ports and data of their own."""
+    jars = REPOSITORY / ".venv" / "jars"
+    if not (jars / "kafka").is_dir():
+        pytest.fail("the JVM jars are missing: make setup")
+    # A short path: the supervisor's socket lies below it, and sockets' paths end at 107 characters.
+    data = Path(tempfile.mkdtemp(prefix="tapehouse-"))
+    running = Platform(Settings(data_dir=data, jars_dir=jars, port_offset=_free_offset()))
+    try:
+        stack.up(stack_settings(running.settings), only={"kafka", "registry"})
+        yield running
+    finally:
+        stack.down(stack_settings(running.settings))
+        shutil.rmtree(data, ignore_errors=True)
+
+
+def _free_offset() -> int:
+    """Find an offset at which every port is free, below those that the system hands out to connections."""
+    for offset in range(21_000, 29_000, 100):
+        with contextlib.ExitStack() as probes:
+            try:
+                for port in USUAL_PORTS.values():
+                    probes.enter_context(socket.socket()).bind(("127.0.0.1", port + offset))
+            except OSError:
+                continue
+            return offset
+    pytest.fail("no free ports between 21,000 and 38,000")
 
 
 async def until(what: str, claim: Callable[[], Awaitable[bool]], deadline_s: float = 30.0) -> None:
@@ -232,7 +278,16 @@ class Kafka:
 
     def __post_init__(self) -> None:
         ensure_topics(self.platform.broker, topics_of("binance"))
-        self.began = {t.name: end_offsets(self.platform.broker, t.name) for t in topics_of("binance")}
+        end = time.monotonic() + 30
+        while True:  # a topic that was just made has no leader for a moment
+            try:
+                self.began = {t.name: end_offsets(self.platform.broker, t.name) for t in topics_of("binance")}
+            except TapehouseError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
     def forget(self, topic: str) -> None:
         """Read the topic from its beginning: it was made anew."""

@@ -19,7 +19,7 @@ from sources.endpoints import Endpoint
 from sources.events import Accepted, Event
 from sources.tape_file import TapeRecord
 from sources.venues import venue
-from stores.broker import delete_topic, ensure_topics, make_producer, topic_names
+from stores.broker import delete_topic, end_offsets, ensure_topics, make_producer, topic_names
 from stores.records import RecordDecoder
 from tests.sources.conftest import Kafka, Platform, Replay, StartCollector, WriteTape, free_port, until
 
@@ -123,6 +123,24 @@ async def test_narrow_limits_pause_reading_and_lose_nothing(
     assert sorted(ids(stored.trades)) == list(range(2000))
 
 
+async def test_killed_kafka_is_waited_for_and_nothing_received_is_lost(
+    replay: Replay, start_collector: StartCollector, kafka: Kafka, write_tape: WriteTape, make_trade: TradeMaker
+) -> None:
+    collector = await start_collector(limits=Limits(messages=500))
+    await collector.running()
+    await replay.play(write_tape([make_trade(n) for n in range(5000)]), speed=1)
+    await collector.reaches("some arrived", lambda h: h["messages"] > 300)
+    await asyncio.to_thread(kafka.platform.kill_kafka)
+    await collector.reaches("reading paused", lambda h: h["pauses"] > 0)
+    await replay.played()
+    await collector.done(5001)
+    assert (await collector.health())["reconnects"] == 0
+    await collector.stop()
+    stored = kafka.stored()
+    stored.assert_balanced()
+    assert sorted(ids(stored.trades)) == list(range(5000))
+
+
 async def test_stop_amid_a_flood_finishes_what_was_received_and_commits_it(
     replay: Replay, start_collector: StartCollector, kafka: Kafka
 ) -> None:
@@ -212,6 +230,9 @@ async def test_recreated_events_topic_is_filled_again_from_the_tape(
     first = await start_collector()
     await replay.play(write_tape([make_trade(n) for n in range(500)]))
     await first.done(501)
+    ends = end_offsets(kafka.platform.broker, tape_topic("binance").name)
+    committed = {str(partition): end for partition, end in ends.items()}
+    await first.reaches("all of it is committed", lambda h: h["committed"] == committed)
     await asyncio.to_thread(delete_topic, kafka.platform.broker, "market.trades")
     with pytest.raises(TerminalError, match=r"market\.trades"):
         await asyncio.wait_for(asyncio.shield(first.task), 30)

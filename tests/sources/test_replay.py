@@ -128,9 +128,14 @@ async def test_recorded_speed_is_kept_and_multiplied(
 ) -> None:
     tape = write_tape([make_trade(n) for n in range(501)])  # half a second on the tape
     async with connected(replay, f"spot/stream?streams={STREAM}"):
-        for speed, least, most in ((1, 0.5, 3.0), (10, 0.05, 0.45), ("max", 0.0, 0.4)):
+        seconds = []
+        for speed in (1, 10, "max"):
             await replay.play(tape, speed=speed)
-            assert least <= (await replay.played())["seconds"] < most, speed
+            seconds.append((await replay.played())["seconds"])
+        # A busy machine makes any of them longer; none may be shorter than its speed allows.
+        assert seconds[0] >= 0.49
+        assert 0.045 <= seconds[1] < seconds[0]
+        assert seconds[2] < seconds[0]
 
 
 async def test_long_silence_on_the_tape_is_cut(
@@ -138,8 +143,8 @@ async def test_long_silence_on_the_tape_is_cut(
 ) -> None:
     tape = write_tape([make_trade(n) for n in range(501)])
     async with connected(replay, f"spot/stream?streams={STREAM}"):
-        await replay.play(tape, speed=1, longest_silence_s=0.0001)
-        assert (await replay.played())["seconds"] < 0.45
+        await replay.play(tape, speed=0.01, longest_silence_s=0.000001)
+        assert (await replay.played())["seconds"] < 25  # 50 if it were not cut
 
 
 async def test_two_tapes_are_merged_by_time(
