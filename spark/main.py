@@ -1,6 +1,7 @@
 """The streams as a process: starts the queries, answers for their health, ends when one of them fails."""
 
 import logging
+import re
 import signal
 import threading
 import time
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from pyspark.errors import PySparkException
 from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.errors import RetryableError, TapehouseError
@@ -99,7 +99,11 @@ def _watch(queries: list[StreamingQuery], bars: BarKeeper, stopping: threading.E
 
 
 def _ended(query: StreamingQuery) -> RetryableError:
-    error: PySparkException | None = query.exception()
-    lines = str(error).splitlines() if error else ["no reason given"]
-    reason = next((line for line in lines if "Error:" in line and "contracts.errors" in line), lines[0])
-    return RetryableError(f"stream {query.name} ended: {reason.strip()}; it starts again where the ledger ends")
+    lines = [line.strip() for line in str(query.exception() or "no reason given").splitlines() if line.strip()]
+    # Below Spark's own wrapping stands the error that Python raised: its last "package.Name: message".
+    told = (line for line in lines if "pyspark" not in line)
+    causes = [line for line in told if re.match(r"[\w.]+(Error|Exception|Invalid)\w*: ", line)]
+        line for line in lines if re.match(r"[\w.]+(Error|Exception|Invalid)\w*: ", line) and "pyspark" not in line
+    ]
+    reason = causes[-1] if causes else lines[0]
+    return RetryableError(f"stream {query.name} ended: {reason}; it starts again where the ledger ends")

@@ -48,7 +48,7 @@ def open_session(name: str, settings: SparkSettings) -> SparkSession:
         "spark.databricks.delta.schema.autoMerge.enabled": "false",
         "spark.sql.streaming.minBatchesToRetain": "10",
         "spark.sql.streaming.stopTimeout": "20s",
-        "spark.log.level": "WARN",
+        "spark.log.level": "ERROR",
     }
     for key, value in config.items():
         builder = builder.config(key, value)

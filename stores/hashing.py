@@ -14,16 +14,18 @@ def _canonical(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
     if isinstance(column.type, Decimal):
         whole = pa.decimal128(column.type.precision, 0)
         chunks = [chunk.cast(pa.decimal128(column.type.precision, column.type.scale)) for chunk in values.chunks]
-        return pa.chunked_array([chunk.view(whole) for chunk in chunks], whole).cast(pa.string())
-    if column.type is Type.TIMESTAMP:
-        return values.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).cast(pa.string())
-    return values.cast(pa.string())
+        values = pa.chunked_array([chunk.view(whole) for chunk in chunks], whole)
+    elif column.type is Type.TIMESTAMP:
+        values = values.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+    elif column.type is Type.BYTES:
+        return values.cast(pa.binary())  # any bytes: they need not be text
+    return values.cast(pa.string()).cast(pa.binary())
 
 
 def content_hashes(dataset: Dataset, rows: pa.Table) -> npt.NDArray[np.uint64]:
     """Return one 64-bit hash a row over the dataset's content columns."""
     parts = [_canonical(column, rows[column.name]) for column in dataset.content_columns]
-    texts = pc.binary_join_element_wise(*parts, SEPARATOR).cast(pa.binary()).to_pylist()
+    texts = pc.binary_join_element_wise(*parts, SEPARATOR.encode()).to_pylist()
     digest = xxhash.xxh64_intdigest
     return np.fromiter((digest(text) for text in texts), np.uint64, len(texts))
 

@@ -18,7 +18,6 @@ from deploy import stack
 from orchestration.cli.values import stack_settings
 from orchestration.prepare import prepare
 from orchestration.settings import REPOSITORY, Settings
-from quality.audit import AuditReport
 from stores.settings import BrokerSettings, RegistrySettings, WarehouseSettings
 from stores.warehouse import Warehouse
 
@@ -80,9 +79,10 @@ class Platform:
         told: dict[str, Any] = answer.json()
         return told
 
-    def audit(self, wait_s: float = 120) -> AuditReport:
-        """Audit everything that has been stored so far."""
-        return run_audit(self.settings.streams, wait_s=wait_s)
+    def balances(self, wait_s: float = 120) -> None:
+        """Audit everything that has been stored so far and claim that it balances."""
+        report = run_audit(self.settings.streams, wait_s=wait_s)
+        assert report.balanced, "\n".join(str(row) for row in report.rows if row.missing or row.twice)
 
 
 def _start(platform: Platform, names: set[str]) -> None:

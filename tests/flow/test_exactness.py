@@ -40,7 +40,7 @@ def test_played_trades_become_exact_bars_and_rebuild_equal(road: Any, wait_until
     records = road.records(6000)
     road.play(records)
     wait_until(lambda: road.stored() == 6000, "6,000 trades stored")
-    assert road.platform.audit().balanced
+    road.platform.balances()
     expected = brute_force_bars(records)
     found = road.platform.ask(
         "SELECT toUnixTimestamp64Micro(bar_time), open, high, low, close, volume, notional, "
@@ -59,7 +59,7 @@ def test_the_same_tape_twice_adds_nothing(road: Any, wait_until: Any) -> None:
     road.play(records)
     wait_until(lambda: duplicates(road) == before + 500, "500 duplicates counted")
     assert road.stored() == 500
-    assert road.platform.audit().balanced
+    road.platform.balances()
 
 
 def duplicates(road: Any) -> int:
@@ -84,7 +84,7 @@ def test_shuffled_arrival_with_conflicting_messages_rebuilds_equal(road: Any, wa
         producer.poll(0)
     assert producer.flush(30) == 0
     wait_until(lambda: road.stored() == 2000, "2,000 trades stored")
-    assert road.platform.audit().balanced
+    road.platform.balances()
     expected = {minute: bar[:-1] for minute, bar in brute_force_bars(records).items()}
     found = road.platform.ask(
         "SELECT toUnixTimestamp64Micro(bar_time), open, high, low, close, volume, notional "
@@ -109,7 +109,7 @@ def test_kill_9_of_streams_warehouse_and_collector_in_mid_stream_loses_nothing(r
         wait_until(lambda n=name, b=before: road.restarts(n) > b, f"{name} started again")
     wait_until(lambda: road.platform.get("replay", "/status")["state"] == "finished", "the tape is played")
     wait_until(lambda: road.platform.get("streams")["status"] == "ok", "the streams run again", 120)
-    assert road.platform.audit(wait_s=150).balanced
+    road.platform.balances(wait_s=150)
     # What the venue sent while the collector was dead never reached the tape; most of it did.
     assert road.stored() > 4000
     road.rebuilt_equal()
@@ -125,7 +125,7 @@ def test_a_lost_checkpoint_directory_neither_skips_nor_repeats(road: Any, wait_u
     stack.kill(road.platform.stack, "streams")
     shutil.rmtree(road.platform.settings.data_dir / "spark" / "checkpoints", ignore_errors=True)
     wait_until(lambda: road.stored() == 3000, "all trades stored", 120)
-    assert road.platform.audit().balanced
+    road.platform.balances()
     road.rebuilt_equal()
 
 
@@ -138,7 +138,7 @@ def test_a_topic_deleted_under_the_stream_is_made_again_and_nothing_is_lost(
     road.play(first)
     wait_until(lambda: road.stored() == 500, "the first half stored")
     # What the lake does not hold yet would go with the tape's topic, and nobody could tell it again.
-    assert road.platform.audit().balanced
+    road.platform.balances()
     old = broker.topic_id(road.platform.broker, topic)
     broker.delete_topic(road.platform.broker, topic)
     wait_until(lambda: made_again(road, topic, old), f"{topic} made again", 120)
@@ -146,7 +146,7 @@ def test_a_topic_deleted_under_the_stream_is_made_again_and_nothing_is_lost(
     wait_until(lambda: road.platform.get("streams")["status"] == "ok", "the streams run again", 120)
     road.play(second)
     wait_until(lambda: road.stored() == 1000, "the second half stored", 120)
-    assert road.platform.audit().balanced
+    road.platform.balances()
     road.rebuilt_equal()
 
 
