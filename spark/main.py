@@ -101,9 +101,7 @@ def _watch(queries: list[StreamingQuery], bars: BarKeeper, stopping: threading.E
 def _ended(query: StreamingQuery) -> RetryableError:
     lines = [line.strip() for line in str(query.exception() or "no reason given").splitlines() if line.strip()]
     # Below Spark's own wrapping stands the error that Python raised: its last "package.Name: message".
-    told = (line for line in lines if "pyspark" not in line)
-    causes = [line for line in told if re.match(r"[\w.]+(Error|Exception|Invalid)\w*: ", line)]
-        line for line in lines if re.match(r"[\w.]+(Error|Exception|Invalid)\w*: ", line) and "pyspark" not in line
-    ]
+    own = (line for line in lines if "pyspark" not in line)
+    causes = [line for line in own if re.match(r"[\w.]+(Error|Exception|Invalid)\w*: ", line)]
     reason = causes[-1] if causes else lines[0]
     return RetryableError(f"stream {query.name} ended: {reason}; it starts again where the ledger ends")
