@@ -13,8 +13,8 @@ import httpx2
 from assets.parity import run_audit
 from contracts.errors import RetryableError, TerminalError
 from contracts.ledger import LEDGER
-from jobs.names import DAILY
-from orchestration.launch import run_partitions
+from jobs.names import DAILY, OBSERVE
+from orchestration.launch import run_job, run_partitions
 from orchestration.settings import Settings
 from sources.demo import TAPE
 from sources.events import Accepted
@@ -70,22 +70,37 @@ def play(settings: Settings, began: float, report: Report) -> Summary:
     _post(f"{replay}/play", {"speed": settings.demo_speed})
     summary = Summary()
     _follow(settings, warehouse, started, summary, began, replay, report)
-    report("audit: comparing tape, Kafka, ledger and tables")
-    audit = run_audit(settings.streams, wait_s=150, on_progress=lambda text: report(f"audit: {text}"))
+    report("audit: comparing tape, Kafka, ledger and tables; the archive's next commit is waited for")
+    audit = run_audit(settings.streams, wait_s=150, on_progress=_now_and_then(report))
     summary.audit = {"missing": audit.missing, "twice": audit.twice}
     summary.venues = {name: {"events": int(_get(collector)["events"] - before)} for name in settings.venues}
     if summary.balanced:
-        runs = run_partitions(
-            f"http://127.0.0.1:{settings.port('dagster')}",
-            DAILY,
-            [str(day) for day in demo_days()],
-            deadline_s=300,
-            on_progress=lambda text: report(f"assets: {text}"),
-        )
-        summary.assets = sum(len(run.materialised) for run in runs)
+        summary.assets = _materialise(f"http://127.0.0.1:{settings.port('dagster')}", report)
     _count(warehouse, started, summary)
     summary.seconds = round(time.monotonic() - began, 1)
     return summary
+
+
+def _now_and_then(report: Report) -> Report:
+    """Pass on what the audit still misses, not each of its steps."""
+
+    def told(text: str) -> None:
+        if text.endswith("looking again"):
+            report(f"audit: {text}")
+
+    return told
+
+
+def _materialise(dagster: str, report: Report) -> int:
+    """Observe streams and tables, make the bars of the tape's days, and return how many assets that made."""
+
+    def told(text: str) -> None:
+        report(f"assets: {text}")
+
+    days = [str(day) for day in demo_days()]
+    runs = run_partitions(dagster, DAILY, days, deadline_s=300, on_progress=told)
+    run_job(dagster, OBSERVE, deadline_s=300, on_progress=told)
+    return sum(len(run.materialised) for run in runs)
 
 
 def _follow(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from assets.processes import LocalProcesses
 from assets.store import Store
-from orchestration.cli.values import read_settings, stack_settings
 from orchestration.settings import REPOSITORY, Settings
+from orchestration.values import read_settings, stack_settings
 
 if TYPE_CHECKING:
     from quality.audit import AuditReport

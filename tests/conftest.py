@@ -15,9 +15,9 @@ import pytest
 from assets.parity import run_audit
 from contracts.errors import TapehouseError
 from deploy import stack
-from orchestration.cli.values import stack_settings
 from orchestration.prepare import prepare
 from orchestration.settings import REPOSITORY, Settings
+from orchestration.values import stack_settings
 from stores.settings import BrokerSettings, RegistrySettings, WarehouseSettings
 from stores.warehouse import Warehouse
 

@@ -13,9 +13,17 @@ storage:
     base_dir: "{home}"
 telemetry:
   enabled: false
+nux:
+  enabled: false
 concurrency:
   runs:
     max_concurrent_runs: 2
+    # Two runs of one day would replace the same partitions.
+    tag_concurrency_limits:
+      - key: "dagster/partition"
+        limit: 1
+        value:
+          applyLimitPerUniqueValue: true
 """
 
 
@@ -31,7 +39,9 @@ def daemon(settings: StackSettings) -> Service:
 
     It listens nowhere, and asking for its heartbeat costs a process of 3 s: that it is alive has to be enough.
     """
-    return program(settings, "dagster-daemon", ("run",), health.alive, (), frozenset({PREPARED}))
+    # Not beside the web server on an empty home: both would make the storage's tables at once, and one fails.
+    after = frozenset({PREPARED, "dagster-webserver"})
+    return program(settings, "dagster-daemon", ("run",), health.alive, (), after)
 
 
 def program(

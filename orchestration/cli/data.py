@@ -21,7 +21,7 @@ def topics(
 
     from deploy.kafka_sizes import topic_bytes
     from orchestration import prepare
-    from orchestration.cli.values import read_settings, stack_settings
+    from orchestration.values import read_settings, stack_settings
     from stores import broker, registry
 
     settings = read_settings()
@@ -58,8 +58,8 @@ def topics(
 
 def migrate() -> None:
     """Apply the warehouse's missing migrations and hold its tables against the contracts."""
-    from orchestration.cli.values import read_settings
     from orchestration.prepare import apply_migrations
+    from orchestration.values import read_settings
 
     done = apply_migrations(read_settings())
     typer.echo("\n".join(f"applied {name}" for name in done) or "nothing to apply; tables are as their contracts say")

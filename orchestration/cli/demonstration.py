@@ -17,8 +17,8 @@ def demo() -> None:
 
     from deploy import stack
     from deploy.stack.progress import Progress
-    from orchestration.cli.values import read_settings, stack_settings
     from orchestration.prepare import prepare
+    from orchestration.values import read_settings, stack_settings
 
     settings = read_settings()
     progress = Progress(Console(stderr=True, highlight=False))

@@ -30,7 +30,7 @@ def up(
 ) -> None:
     """Start the local platform and wait until all of it is healthy."""
     from deploy import stack
-    from orchestration.cli.values import read_settings, stack_settings
+    from orchestration.values import read_settings, stack_settings
 
     settings = read_settings()
 
@@ -46,7 +46,7 @@ def up(
 def down() -> None:
     """Stop the local platform; its data stays."""
     from deploy import stack
-    from orchestration.cli.values import read_settings, stack_settings
+    from orchestration.values import read_settings, stack_settings
 
     stack.down(stack_settings(read_settings()))
 
@@ -59,7 +59,7 @@ def status(
     Exit code 0: all that was started is healthy; 1: something is not; 3: nothing runs.
     """
     from deploy import stack
-    from orchestration.cli.values import read_settings, stack_settings
+    from orchestration.values import read_settings, stack_settings
 
     report = stack.status(stack_settings(read_settings()))
     if as_json:

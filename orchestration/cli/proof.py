@@ -31,7 +31,7 @@ def audit(
     from rich.console import Console
 
     from assets.parity import run_audit
-    from orchestration.cli.values import read_settings
+    from orchestration.values import read_settings
 
     console = Console(stderr=True)
     with console.status("auditing") as status:
@@ -80,8 +80,8 @@ def rebuild(
     from rich.table import Table
 
     from assets.parity import run_rebuild
-    from orchestration.cli.values import read_settings
     from orchestration.settings import BARS_QUERY
+    from orchestration.values import read_settings
 
     settings = read_settings()
     console = Console(stderr=True)

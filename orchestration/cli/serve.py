@@ -14,7 +14,7 @@ def add(app: typer.Typer) -> None:
 
 def serve(name: Annotated[str, typer.Argument(metavar="|".join(SERVICES))]) -> None:
     """Run one service in the foreground until it is told to stop."""
-    from orchestration.cli.values import read_settings
+    from orchestration.values import read_settings
 
     settings = read_settings()
     match name:

@@ -23,8 +23,8 @@ from contracts.quarantine import QUARANTINE
 from contracts.tape import TAPE, tape_topic
 from contracts.trades import TRADES
 from deploy import stack
-from orchestration.cli.values import stack_settings
 from orchestration.settings import REPOSITORY, USUAL_PORTS, Settings
+from orchestration.values import stack_settings
 from sources.binance.config import SPOT, USDM
 from sources.collector.main import CollectorSettings, run
 from sources.collector.wire import topics_of
