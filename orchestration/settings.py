@@ -82,7 +82,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def lake(self) -> LakeSettings:
-        return LakeSettings(Path(self.lake_root) if self.lake_root else self.data_dir / "lake")
+        return LakeSettings(self.lake_root or str(self.data_dir / "lake"))
 
     @cached_property
     def spark(self) -> SparkSettings:

@@ -71,7 +71,7 @@ def _archive_range(rows: DataFrame, covered: Range, plan: WritePlan, lake_settin
         .option("txnAppId", lake.archive_app(covered.topic_id, covered.partition))
         .option("txnVersion", str(covered.last))
         .partitionBy("venue", "received_date")
-        .save(str(lake.tape_path(lake_settings)))
+        .save(lake.tape_path(lake_settings))
     )
     read = covered.last - covered.first + 1
     return _delivery(covered, plan, read, read - quarantined, quarantined, payload_hash(accepted))
@@ -105,7 +105,7 @@ def committed_but_unclosed(
     missing = {p: (closed.get(p, 0), end) for p, end in archived.items() if end > closed.get(p, 0)}
     if not missing:
         return []
-    table = spark.read.format("delta").load(str(lake.tape_path(lake_settings)))
+    table = spark.read.format("delta").load(lake.tape_path(lake_settings))
     found = []
     for partition, (first, end) in missing.items():
         covered = Range(plan.topic_id, partition, first, end - 1)

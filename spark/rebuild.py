@@ -42,7 +42,7 @@ def trades_of_day(spark: SparkSession, lake: LakeSettings, day: date, derive: De
     # An event may be stamped up to a day ahead of its receipt (a rule of its contract) and arrive any time later.
     tape = (
         spark.read.format("delta")
-        .load(str(tape_path(lake)))
+        .load(tape_path(lake))
         .where(f.col("received_date") >= f.lit(day - timedelta(days=1)))
         .select(TAPE_COLUMNS)
     )

@@ -1,16 +1,14 @@
 """The Delta lake: the tape that outlives Kafka."""
 
-from pathlib import Path
-
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from stores.settings import LakeSettings
 
 
-def tape_path(settings: LakeSettings) -> Path:
+def tape_path(settings: LakeSettings) -> str:
     """Return where the tape's table lies."""
-    return settings.root / "tape"
+    return f"{settings.root.rstrip('/')}/tape"
 
 
 def open_tape(settings: LakeSettings) -> DeltaTable | None:

@@ -1,7 +1,6 @@
 """What each store needs to be reached, as values; nothing here reads the environment."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class WarehouseSettings:
 class LakeSettings:
     """Where the Delta lake lies: a directory, or a URL that both Spark and deltalake understand."""
 
-    root: Path
+    root: str
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,10 @@ class Platform:
         """Query the warehouse."""
         return Warehouse(self.warehouse).rows(sql)
 
+    def run(self, sql: str) -> None:
+        """Run a statement in the warehouse."""
+        Warehouse(self.warehouse).run(sql)
+
     def get(self, service: str, path: str = "/health") -> dict[str, Any]:
         """Ask a service over HTTP."""
         url = f"http://127.0.0.1:{self.settings.port(service)}{path}"
@@ -101,7 +105,7 @@ def platform() -> Iterator[Platform]:
     # supervisor's socket lies below it and sockets' paths end at 107 characters.
     data_dir = Path(tempfile.gettempdir()) / f"tapehouse-tests-{os.getuid()}"
     # The archive commits more often than in production: every audit waits for it.
-    settings = Settings(data_dir=data_dir, jars_dir=jars, port_offset=PORT_OFFSET, archive_interval_s=5)
+    settings = Settings(data_dir=data_dir, jars_dir=jars, port_offset=PORT_OFFSET, archive_interval_s=2)
     running = Platform(settings)
     stack.down(running.stack)
     shutil.rmtree(data_dir, ignore_errors=True)

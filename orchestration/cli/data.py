@@ -1,5 +1,6 @@
 """`tapehouse topics | migrate`: what the contracts say, made real in Kafka, the registry and the warehouse."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -47,7 +48,8 @@ def topics(
         else:
             cells += ["", "[red]not there[/]", ""]
         shown.add_row(*cells)
-    console = Console()
+    # Not cut to the width of a pipe: programs read it too.
+    console = Console() if sys.stdout.isatty() else Console(width=160)
     console.print(shown)
     differences = broker.topic_differences(settings.broker, present)
     for difference in differences:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from quality.audit import AuditReport
@@ -45,9 +46,16 @@ def audit(
         verdict = {"missing": report.missing, "twice": report.twice, "balanced": report.balanced}
         sys.stdout.write(json.dumps({**verdict, "rows": [asdict(row) for row in report.rows]}, indent=2) + "\n")
     else:
-        Console().print(table(report))
+        _printer().print(table(report))
     if not report.balanced:
         raise typer.Exit(1)
+
+
+def _printer() -> "Console":
+    """Print to a terminal at its width, to a pipe or file at one that cuts nothing."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=160)
 
 
 def table(report: "AuditReport") -> "Table":
@@ -105,9 +113,9 @@ def rebuild(
         for one in found:
             hashes = (f"{one.streamed_hash:016x}", f"{one.rebuilt_hash:016x}")
             shown.add_row(one.table, f"{one.streamed_count:,}", f"{one.rebuilt_count:,}", *hashes)
-        Console().print(shown)
+        _printer().print(shown)
         for one in found:
             if one.first_difference:
-                Console().print(f"first difference in {one.table}: {one.first_difference}")
+                _printer().print(f"first difference in {one.table}: {one.first_difference}")
     if not equal:
         raise typer.Exit(1)

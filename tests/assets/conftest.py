@@ -118,7 +118,7 @@ def running_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stor
         settings = WarehouseSettings("127.0.0.1", port)
         warehouse = Warehouse(settings)
         migrate(warehouse, ROOT / "sql" / "migrations")
-        yield Stored(Store(settings, LakeSettings(folder / "lake"), ROOT / "sql" / "queries"), warehouse)
+        yield Stored(Store(settings, LakeSettings(str(folder / "lake")), ROOT / "sql" / "queries"), warehouse)
     finally:
         process.terminate()
         process.wait(DEADLINE_S)

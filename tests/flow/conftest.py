@@ -3,19 +3,24 @@
 import base64
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from pyspark.sql import SparkSession
 
-from assets.parity import run_rebuild
 from deploy import stack
 from orchestration.settings import BARS_QUERY
 from sources.demo import TAPE
+from sources.derive import derive
 from sources.tape_file import TapeRecord, TapeWriter, read_tape
+from spark.comparison import Scratch
+from spark.rebuild import rebuild_day
+from spark.session import open_session
+from stores.warehouse import Warehouse
 
 DAYS = itertools.count()
 FIRST_DAY = date(2023, 1, 1)
@@ -30,7 +35,7 @@ class Road:
     folder: Path
     day: date
     number: int
-    restarts_before: dict[str, int] = field(default_factory=dict)
+    spark: SparkSession
 
     @property
     def start(self) -> int:
@@ -91,8 +96,14 @@ class Road:
 
     def rebuilt_equal(self) -> None:
         """Rebuild the day from the tape and claim that it is what was streamed."""
-        settings = self.platform.settings
-        for table in run_rebuild(settings.streams, settings.spark, BARS_QUERY, self.day):
+        streams = self.platform.settings.streams
+        scratch = Scratch.of(self.day, str(self.number))
+        tables = rebuild_day(
+            self.spark, lake=streams.lake, warehouse_settings=streams.warehouse, derive=derive, day=self.day,
+            bars_query=BARS_QUERY.read_text(), scratch=scratch,
+        )  # fmt: skip
+        scratch.drop(Warehouse(streams.warehouse))
+        for table in tables:
             assert table.equal, table
             assert table.streamed_count > 0, table
 
@@ -101,8 +112,17 @@ class Road:
         return next(s.restarts for s in stack.status(self.platform.stack).services if s.name == name)
 
 
+@pytest.fixture(scope="session")
+def spark(flow: Any) -> Iterator[SparkSession]:
+    """One session for all rebuilds: starting one takes longer than a rebuild."""
+    settings = replace(flow.settings.spark, scratch_dir=flow.settings.data_dir / "rebuild")
+    session = open_session("tests", settings)
+    yield session
+    session.stop()
+
+
 @pytest.fixture
-def road(flow: Any, tmp_path: Path) -> Iterator[Road]:
+def road(flow: Any, spark: SparkSession, tmp_path: Path) -> Iterator[Road]:
     number = next(DAYS)
-    yield Road(flow, tmp_path, FIRST_DAY + timedelta(days=7 * number), number)
+    yield Road(flow, tmp_path, FIRST_DAY + timedelta(days=7 * number), number, spark)
     flow.post("replay", "/stop", {})

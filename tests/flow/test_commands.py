@@ -1,0 +1,70 @@
+"""The commands that a person or a script types, against the running platform."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.values import environment_of
+
+
+@pytest.fixture
+def tapehouse(flow: Any) -> Any:
+    program = Path(sys.executable).parent / "tapehouse"
+    environment = os.environ | environment_of(flow.settings)
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [program, *words], env=environment, capture_output=True, text=True, timeout=200, check=False
+        )
+
+    return run
+
+
+def test_audit_and_rebuild_tell_programs_and_exit_codes_what_they_found(
+    road: Any, tapehouse: Any, wait_until: Any
+) -> None:
+    road.play(road.records(300))
+    wait_until(lambda: road.stored() == 300, "300 trades stored")
+    done = tapehouse("audit", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["missing"], told["twice"], told["balanced"]) == (0, 0, 0, True)
+    assert {row["check"] for row in told["rows"]} >= {"kafka to ledger", "ledger to table", "tape to tables"}
+    done = tapehouse("rebuild", "--day", str(road.day), "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["equal"]) == (0, True)
+    assert [table["rebuilt_count"] for table in told["tables"] if table["table"] == "market.trades"] == [300]
+    # A day whose trades were altered differs, and the first difference is named.
+    one = f"venue_sequence = {road.first_id + 3}"
+    kept = f"SELECT * FROM market_trades FINAL WHERE {one}"
+    (row,) = road.platform.ask(f"SELECT price FROM ({kept})")
+    change = "ALTER TABLE market_trades UPDATE price = {} WHERE {} SETTINGS mutations_sync = 2"
+    road.platform.run(change.format("price + 1", one))
+    done = tapehouse("rebuild", "--day", str(road.day))
+    road.platform.run(change.format(str(row[0]), one))
+    assert done.returncode == 1
+    assert "different" in done.stdout
+    assert "first difference in market.trades: only" in done.stdout
+
+
+def test_topics_lists_what_the_contracts_ask_for(tapehouse: Any) -> None:
+    done = tapehouse("topics")
+    assert done.returncode == 0, done.stderr
+    for word in ("tape.binance", "market.trades", "system.quarantine", "venue, instrument", "7 d", "v1", "MiB"):
+        assert word in done.stdout, word
+
+
+def test_migrate_says_that_nothing_is_to_be_done(tapehouse: Any) -> None:
+    done = tapehouse("migrate")
+    assert (done.returncode, done.stdout.split(";")[0]) == (0, "nothing to apply")
+
+
+def test_a_wrong_day_is_a_usage_error_and_an_unknown_venue_one_clear_line(tapehouse: Any, tmp_path: Path) -> None:
+    assert tapehouse("rebuild", "--day", "yesterday").returncode == 2
+    done = tapehouse("record", str(tmp_path / "x"), "--venue", "nasdaq")
+    assert done.returncode == 1
+    assert done.stderr.strip() == "no venue is called 'nasdaq'; valid: binance"
