@@ -5,12 +5,13 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from pyspark.sql import SparkSession
 
 from assets.parity import run_audit
 from contracts.errors import TapehouseError
@@ -18,6 +19,7 @@ from deploy import stack
 from orchestration.prepare import prepare
 from orchestration.settings import REPOSITORY, Settings
 from orchestration.values import stack_settings
+from spark.session import open_session
 from stores.settings import BrokerSettings, RegistrySettings, WarehouseSettings
 from stores.warehouse import Warehouse
 
@@ -120,6 +122,15 @@ def flow(platform: Platform) -> Platform:
     """The whole road: the stores, the replay server, the collector and the Spark queries."""
     _start(platform, STORES | FLOW)
     return platform
+
+
+@pytest.fixture(scope="session")
+def spark(platform: Platform) -> Iterator[SparkSession]:
+    """One Spark session for all tests: starting one takes longer than what they do with it."""
+    settings = replace(platform.settings.spark, scratch_dir=platform.settings.data_dir / "rebuild")
+    session = open_session("tests", settings)
+    yield session
+    session.stop()
 
 
 @pytest.fixture(name="wait_until", scope="session")

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from rich.console import Console
 from rich.status import Status
 
-SILENCE_SECONDS = 5.0
+SILENCE_SECONDS = 2.0
 
 
 class Progress:

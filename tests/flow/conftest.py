@@ -3,7 +3,7 @@
 import base64
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from sources.derive import derive
 from sources.tape_file import TapeRecord, TapeWriter, read_tape
 from spark.comparison import Scratch
 from spark.rebuild import rebuild_day
-from spark.session import open_session
 from stores.warehouse import Warehouse
 
 DAYS = itertools.count()
@@ -110,15 +109,6 @@ class Road:
     def restarts(self, name: str) -> int:
         """Count how often the supervisor has started a process again."""
         return next(s.restarts for s in stack.status(self.platform.stack).services if s.name == name)
-
-
-@pytest.fixture(scope="session")
-def spark(flow: Any) -> Iterator[SparkSession]:
-    """One session for all rebuilds: starting one takes longer than a rebuild."""
-    settings = replace(flow.settings.spark, scratch_dir=flow.settings.data_dir / "rebuild")
-    session = open_session("tests", settings)
-    yield session
-    session.stop()
 
 
 @pytest.fixture

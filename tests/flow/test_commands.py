@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from assets.processes import LocalProcesses
 from orchestration.values import environment_of
 
 
@@ -68,3 +69,29 @@ def test_a_wrong_day_is_a_usage_error_and_an_unknown_venue_one_clear_line(tapeho
     done = tapehouse("record", str(tmp_path / "x"), "--venue", "nasdaq")
     assert done.returncode == 1
     assert done.stderr.strip() == "no venue is called 'nasdaq'; valid: binance"
+
+
+def test_status_shows_every_process_with_its_lag_and_memory(tapehouse: Any) -> None:
+    told = json.loads(tapehouse("status", "--json").stdout)
+    services = {service["name"]: service for service in told["services"]}
+    assert set(services) >= {"kafka", "registry", "warehouse", "redis", "replay", "collector", "streams"}
+    for name in ("collector", "streams"):
+        assert services[name]["state"] == "healthy"
+        assert services[name]["lag"] is not None
+        assert services[name]["memory_bytes"] > 10_000_000
+
+
+def test_a_stream_restarted_from_the_ui_goes_on_where_the_ledger_ends(road: Any, wait_until: Any) -> None:
+    records = road.records(200)
+    road.play(records[:100])
+    wait_until(lambda: road.stored() == 100, "100 trades stored")
+    processes = LocalProcesses(road.platform.stack)
+    before = processes.view(["streams"])["streams"]
+    assert (before.state, before.health["status"]) == ("healthy", "ok")
+    processes.restart("streams")
+    after = processes.view(["streams"])["streams"]
+    assert after.state == "healthy"
+    assert (after.uptime_s or 0) < (before.uptime_s or 0)
+    road.play(records[100:])
+    wait_until(lambda: road.stored() == 200, "200 trades stored")
+    road.platform.balances()

@@ -1,6 +1,7 @@
 """Schemas are registered BACKWARD compatible; a producer whose schema breaks that is refused before it sends."""
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from stores.settings import RegistrySettings
 
 ROW = {
     "venue": "binance", "instrument": "BTCUSDT", "id_space": "spot.trade", "trade_id": "7", "venue_sequence": 7,
-    "price": 1, "quantity": 2, "side": "buy", "trade_count": 1, "event_time": 5, "received_time": 6,
+    "price": Decimal(1), "quantity": Decimal(2), "side": "buy", "trade_count": 1, "event_time": 5, "received_time": 6,
     "connection_id": "c", "message_number": 5, "message_index": 0,
 }  # fmt: skip
 

@@ -1,0 +1,91 @@
+"""Records are read by the schema they were written with, and every record gets a status."""
+
+import io
+import json
+import struct
+from decimal import Decimal
+from typing import Any
+
+import fastavro
+import pytest
+from pyspark.sql import SparkSession
+
+from contracts.avro import avro_schema, avro_text
+from contracts.dataset import Dataset
+from contracts.trades import TRADES
+from spark.decode import decode
+
+ROW: dict[str, Any] = {
+    "venue": "binance", "instrument": "BTCUSDT", "id_space": "spot.trade", "trade_id": "7", "venue_sequence": 7,
+    "price": Decimal("61800.3"), "quantity": Decimal("0.000000001234"), "side": "buy", "trade_count": 1,
+    "event_time": 1_723_161_256_322_000, "received_time": 1_723_161_255_088_176, "connection_id": "c",
+    "message_number": 5, "message_index": 0,
+}  # fmt: skip
+CURRENT, PREVIOUS = 8, 7
+
+
+def previous(dataset: Dataset) -> dict[str, Any]:
+    """The schema before: other order, a column that is gone, one that was not there yet."""
+    schema = avro_schema(dataset)
+    fields = [f for f in schema["fields"] if f["name"] != "message_index"]
+    return {**schema, "fields": [{"name": "gone", "type": "string"}, *reversed(fields)]}
+
+
+def current(dataset: Dataset) -> dict[str, Any]:
+    schema = avro_schema(dataset)
+    return {**schema, "fields": [{**f, "default": 5} if f["name"] == "message_index" else f for f in schema["fields"]]}
+
+
+def encode(schema_id: int, schema: dict[str, Any], **changes: object) -> bytes:
+    buffer = io.BytesIO()
+    buffer.write(struct.pack(">bI", 0, schema_id))
+    plain = json.loads(json.dumps(schema).replace('{"type": "long", "logicalType": "timestamp-micros"}', '"long"'))
+    fastavro.schemaless_writer(buffer, fastavro.parse_schema(plain), {**ROW, "gone": "x", **changes})
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def decoded(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Decode values as the stream does; the contract's reader has a default for the column that is new."""
+    monkeypatch.setattr("spark.decode.avro_text", lambda dataset: json.dumps(current(dataset)))
+    schemas = {CURRENT: avro_text(TRADES), PREVIOUS: json.dumps(previous(TRADES))}
+
+    def run(*values: bytes | None) -> list[dict[str, Any]]:
+        rows = [(value, "market.trades", 0, offset) for offset, value in enumerate(values)]
+        frame = spark.createDataFrame(rows, "value binary, topic string, partition int, offset bigint").coalesce(1)
+        return [row.asDict() for row in decode(frame, TRADES, schemas).collect()]
+
+    return run
+
+
+def test_a_record_of_the_previous_schema_reads_field_by_field_as_the_current_one(decoded: Any) -> None:
+    old, new = decoded(encode(PREVIOUS, previous(TRADES)), encode(CURRENT, avro_schema(TRADES)))
+    names = [c.name for c in TRADES.wire_columns if c.name != "message_index"]
+    assert {name: old[name] for name in names} == {name: new[name] for name in names}
+    assert (old["message_index"], new["message_index"]) == (5, 0)
+    assert (old["price"], old["quantity"]) == (Decimal("61800.300000000000"), Decimal("0.000000001234"))
+    assert old["rejection"] is None
+    assert old["rejected_value"] is None
+
+
+def test_every_damaged_record_has_its_reason_and_its_bytes(decoded: Any) -> None:
+    good = encode(CURRENT, avro_schema(TRADES))
+    cases: list[tuple[bytes | None, str | None]] = [
+        (good, None),
+        (b"", "not_framed"),
+        (None, "not_framed"),
+        (b"\x01" + good[1:], "not_framed"),
+        (good[:4], "not_framed"),
+        (b"\x00\x7f\xff\xff\xff" + good[5:], "unknown_schema_id"),
+        (good[:20], "undecodable"),
+        (good[:5] + b"\xff\xff\xff\xff\x0f", "undecodable"),  # a string of two gigabytes, it says
+        (encode(CURRENT, avro_schema(TRADES), side="sideways"), "side_unknown"),
+        (encode(CURRENT, avro_schema(TRADES), trade_id=""), "trade_id_missing"),
+        (encode(CURRENT, avro_schema(TRADES), trade_count=0), "trade_count_not_positive"),
+        (encode(CURRENT, avro_schema(TRADES), price=Decimal("100000000000.1")), "price_absurd"),
+    ]
+    rows = decoded(*(value for value, _ in cases))
+    assert [row["rejection"] for row in rows] == [reason for _, reason in cases]
+    assert [row["kafka_offset"] for row in rows] == list(range(len(cases)))
+    for row, (value, reason) in zip(rows, cases, strict=True):
+        assert row["rejected_value"] == (None if reason is None else value or b"")
