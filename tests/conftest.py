@@ -25,7 +25,8 @@ from stores.warehouse import Warehouse
 
 STORES = {"kafka", "registry", "warehouse", "redis"}
 FLOW = {"replay", "collector", "streams"}
-PORT_OFFSET = 20_000
+# Two sessions at once need two: TEST_PORT_OFFSET.
+PORT_OFFSET = int(os.environ.get("TEST_PORT_OFFSET", "20000"))
 
 
 def wait_until(claim: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
@@ -105,7 +106,7 @@ def platform() -> Iterator[Platform]:
         pytest.fail("the JVM jars are missing: make setup")
     # One place, so that what a killed session left running is found and ended. A short one, because the
     # supervisor's socket lies below it and sockets' paths end at 107 characters.
-    data_dir = Path(tempfile.gettempdir()) / f"tapehouse-tests-{os.getuid()}"
+    data_dir = Path(tempfile.gettempdir()) / f"tapehouse-tests-{os.getuid()}-{PORT_OFFSET}"
     # The archive commits more often than in production: every audit waits for it.
     settings = Settings(data_dir=data_dir, jars_dir=jars, port_offset=PORT_OFFSET, archive_interval_s=2)
     running = Platform(settings)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -101,9 +101,9 @@ def test_notional_is_exact_beyond_what_a_double_holds(store: Warehouse) -> None:
     trade(store, 1, 1, "61837.630000000001", "0.000000001234")
     trade(store, 2, 2, "61837.63", "123456789.000000000001")
     make(store, (0, "final"))
-    exact = Decimal("61837.630000000001") * Decimal("0.000000001234") + Decimal("61837.63") * Decimal(
-        "123456789.000000000001"
-    )
+    with localcontext(prec=60):  # Python's own default would round the product
+        first = Decimal("61837.630000000001") * Decimal("0.000000001234")
+        exact = first + Decimal("61837.63") * Decimal("123456789.000000000001")
     assert revisions(store)[0][7] == exact
 
 
