@@ -17,7 +17,7 @@ from orchestration.settings import BARS_QUERY
 from sources.demo import TAPE
 from sources.derive import derive
 from sources.tape_file import TapeRecord, TapeWriter, read_tape
-from spark.comparison import Scratch
+from spark.comparison import Comparison, Scratch
 from spark.rebuild import rebuild_day
 from stores.warehouse import Warehouse
 
@@ -95,6 +95,12 @@ class Road:
 
     def rebuilt_equal(self) -> None:
         """Rebuild the day from the tape and claim that it is what was streamed."""
+        for table in self.rebuild():
+            assert table.equal, table
+            assert table.streamed_count > 0, table
+
+    def rebuild(self) -> list[Comparison]:
+        """Rebuild the day from the tape and compare it with what was streamed."""
         streams = self.platform.settings.streams
         scratch = Scratch.of(self.day, str(self.number))
         tables = rebuild_day(
@@ -102,9 +108,7 @@ class Road:
             bars_query=BARS_QUERY.read_text(), scratch=scratch,
         )  # fmt: skip
         scratch.drop(Warehouse(streams.warehouse))
-        for table in tables:
-            assert table.equal, table
-            assert table.streamed_count > 0, table
+        return tables
 
     def restarts(self, name: str) -> int:
         """Count how often the supervisor has started a process again."""

@@ -45,11 +45,11 @@ def test_audit_and_rebuild_tell_programs_and_exit_codes_what_they_found(
     (row,) = road.platform.ask(f"SELECT price FROM ({kept})")
     change = "ALTER TABLE market_trades UPDATE price = {} WHERE {} SETTINGS mutations_sync = 2"
     road.platform.run(change.format("price + 1", one))
-    done = tapehouse("rebuild", "--day", str(road.day))
+    differing = [table for table in road.rebuild() if not table.equal]
     road.platform.run(change.format(str(row[0]), one))
-    assert done.returncode == 1
-    assert "different" in done.stdout
-    assert "first difference in market.trades: only" in done.stdout
+    assert [table.table for table in differing] == ["market.trades"]
+    assert differing[0].first_difference.startswith("only ")
+    assert str(road.first_id + 3) in differing[0].first_difference
 
 
 def test_topics_lists_what_the_contracts_ask_for(tapehouse: Any) -> None:
@@ -81,15 +81,15 @@ def test_status_shows_every_process_with_its_lag_and_memory(tapehouse: Any) -> N
         assert services[name]["memory_bytes"] > 10_000_000
 
 
-def test_a_stream_restarted_from_the_ui_goes_on_where_the_ledger_ends(road: Any, wait_until: Any) -> None:
+def test_a_process_restarted_from_the_ui_goes_on_where_it_was(road: Any, wait_until: Any) -> None:
     records = road.records(200)
     road.play(records[:100])
     wait_until(lambda: road.stored() == 100, "100 trades stored")
     processes = LocalProcesses(road.platform.stack)
-    before = processes.view(["streams"])["streams"]
-    assert (before.state, before.health["status"]) == ("healthy", "ok")
-    processes.restart("streams")
-    after = processes.view(["streams"])["streams"]
+    before = processes.view(["collector"])["collector"]
+    assert (before.state, before.health["status"]) == ("healthy", "running")
+    processes.restart("collector")
+    after = processes.view(["collector"])["collector"]
     assert after.state == "healthy"
     assert (after.uptime_s or 0) < (before.uptime_s or 0)
     road.play(records[100:])
