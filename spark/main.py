@@ -12,13 +12,14 @@ from typing import Any
 import orjson
 from pyspark.sql.streaming.query import StreamingQuery
 
-from contracts.errors import RetryableError, TapehouseError
+from contracts.errors import RetryableError, TapehouseError, TerminalError
 from spark.bars import BarKeeper
 from spark.clocks import VenueClocks
 from spark.session import open_session
 from spark.settings import SparkSettings, StreamSettings
-from spark.streams import StreamRunner
-from stores import broker
+from spark.streams import StreamRunner, streams_of
+from stores import broker, registry
+from stores.migrations import table_differences
 from stores.warehouse import Warehouse, patiently
 
 log = logging.getLogger("tapehouse.streams")
@@ -73,6 +74,7 @@ def serve(settings: StreamSettings, spark_settings: SparkSettings, bars_query: P
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: stopping.set())
     spark = open_session("tapehouse-streams", spark_settings)
+    patiently(lambda: _prepared(settings))
     bars = BarKeeper(Warehouse(settings.warehouse), bars_query, VenueClocks())
     patiently(bars.resume)
     runner = StreamRunner(spark, settings, bars)
@@ -85,6 +87,20 @@ def serve(settings: StreamSettings, spark_settings: SparkSettings, bars_query: P
         for query in queries:
             query.stop()
         spark.stop()
+
+
+def _prepared(settings: StreamSettings) -> None:
+    """Raise RetryableError unless topics, schemas and tables are there."""
+    topics = {stream.topic for stream in streams_of(settings)}
+    if missing := topics - set(broker.topic_names(settings.broker)):
+        raise RetryableError(f"topics {sorted(missing)} do not exist; `tapehouse topics --apply` makes them")
+    try:
+        for topic in topics:
+            registry.schemas_of(settings.registry, topic)
+    except TerminalError as error:
+        raise RetryableError(f"not all schemas are registered: {error}; `tapehouse topics --apply` does it") from error
+    if differences := table_differences(Warehouse(settings.warehouse)):
+        raise RetryableError(f"{'; '.join(differences)}; `tapehouse migrate` applies what is missing")
 
 
 def _watch(queries: list[StreamingQuery], bars: BarKeeper, stopping: threading.Event) -> None:

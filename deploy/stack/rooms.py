@@ -22,9 +22,11 @@ def collector(settings: StackSettings) -> Service:
 
 
 def streams(settings: StackSettings) -> Service:
-    """Describe the Spark queries; Spark takes a while to start and to finish its batch."""
-    after = frozenset({PREPARED})
-    return served(settings, "streams", "/health", after=after, start_seconds=300, stop_seconds=45)
+    """Describe the Spark queries; Spark takes a while to start and to finish its batch.
+
+    They start with everything else, since Spark's own start takes longest, and wait for topics and tables themselves.
+    """
+    return served(settings, "streams", "/health", start_seconds=300, stop_seconds=45)
 
 
 def served(
