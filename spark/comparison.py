@@ -68,12 +68,12 @@ def compare_day(
     if (streamed_count, streamed_hash) != (rebuilt_count, rebuilt_hash):
         names = ", ".join(column.name for column in dataset.content_columns)
         sides = " UNION ALL ".join(
-            f"SELECT '{side}' AS side, {names}, {digest} AS digest FROM {source} WHERE {span}"
-            for side, source in (("streamed", streamed), ("rebuilt", rebuilt))
+            f"SELECT '{history}' AS history, {names}, {digest} AS digest FROM {source} WHERE {span}"
+            for history, source in (("streamed", streamed), ("rebuilt", rebuilt))
         )
         rows = warehouse.rows(
-            f"SELECT any(side), {', '.join(f'any({c.name})' for c in dataset.content_columns)} FROM ({sides}) "
-            f"GROUP BY digest HAVING uniqExact(side) = 1 ORDER BY any({clock}), digest LIMIT 1"
+            f"SELECT any(history), {', '.join(f'any({c.name})' for c in dataset.content_columns)} FROM ({sides}) "
+            f"GROUP BY digest HAVING uniqExact(history) = 1 ORDER BY any({clock}), digest LIMIT 1"
         )
         difference = f"only {rows[0][0]}: {', '.join(map(str, rows[0][1:]))}" if rows else "a row is there twice"
     return Comparison(dataset.name, streamed_count, rebuilt_count, streamed_hash, rebuilt_hash, difference)

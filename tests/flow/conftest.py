@@ -35,6 +35,7 @@ class Road:
     day: date
     number: int
     spark: SparkSession
+    wait: Any
 
     @property
     def start(self) -> int:
@@ -81,7 +82,13 @@ class Road:
 
     def play(self, records: list[TapeRecord], speed: float | str = "max") -> None:
         """Start to play; the collector hears it and nothing else."""
+        self.wait(self.heard, f"somebody subscribed to {STREAM}")
         self.platform.post("replay", "/play", {"tapes": [str(self.write(records))], "speed": speed, "partial": True})
+
+    def heard(self) -> bool:
+        """Tell whether the collector is subscribed: it is healthy before its venue has answered."""
+        connections = self.platform.get("replay", "/status")["connections"]
+        return any(STREAM in connection["streams"] for connection in connections)
 
     def inject(self, payload: bytes, repeat: int = 1) -> None:
         """Send one frame to the collector."""
@@ -116,7 +123,7 @@ class Road:
 
 
 @pytest.fixture
-def road(flow: Any, spark: SparkSession, tmp_path: Path) -> Iterator[Road]:
+def road(flow: Any, spark: SparkSession, tmp_path: Path, wait_until: Any) -> Iterator[Road]:
     number = next(DAYS)
-    yield Road(flow, tmp_path, FIRST_DAY + timedelta(days=7 * number), number, spark)
+    yield Road(flow, tmp_path, FIRST_DAY + timedelta(days=7 * number), number, spark, wait_until)
     flow.post("replay", "/stop", {})
