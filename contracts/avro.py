@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from contracts.dataset import Column, Dataset, Decimal, Type
+from contracts.dataset import Dataset, Decimal, ListOf, Type
 
 _PRIMITIVES: dict[Type, Any] = {
     Type.STRING: "string",
@@ -15,15 +15,12 @@ _PRIMITIVES: dict[Type, Any] = {
 }
 
 
-def _avro_type(column: Column) -> Any:
-    if isinstance(column.type, Decimal):
-        return {
-            "type": "bytes",
-            "logicalType": "decimal",
-            "precision": column.type.precision,
-            "scale": column.type.scale,
-        }
-    return _PRIMITIVES[column.type]
+def _avro_type(type: Type | Decimal | ListOf) -> Any:
+    if isinstance(type, ListOf):
+        return {"type": "array", "items": _avro_type(type.item)}
+    if isinstance(type, Decimal):
+        return {"type": "bytes", "logicalType": "decimal", "precision": type.precision, "scale": type.scale}
+    return _PRIMITIVES[type]
 
 
 def avro_schema(dataset: Dataset) -> dict[str, Any]:
@@ -33,7 +30,7 @@ def avro_schema(dataset: Dataset) -> dict[str, Any]:
     """
     fields = []
     for column in dataset.wire_columns:
-        entry: dict[str, Any] = {"name": column.name, "type": _avro_type(column), "doc": column.doc}
+        entry: dict[str, Any] = {"name": column.name, "type": _avro_type(column.type), "doc": column.doc}
         if column.default is not None:
             entry["default"] = column.default
         fields.append(entry)

@@ -1,15 +1,35 @@
-"""All datasets by name. Seats still free: market.quotes, market.books, reference.instruments."""
+"""All datasets by name."""
 
 from contracts.bars import BARS
+from contracts.book_snapshots import BOOK_SNAPSHOTS
+from contracts.books import BOOKS
 from contracts.dataset import Dataset
 from contracts.errors import TerminalError
+from contracts.gaps import GAPS, MARKS
+from contracts.instruments import INSTRUMENTS
 from contracts.ledger import LEDGER
 from contracts.quarantine import QUARANTINE
+from contracts.quotes import QUOTES
 from contracts.rollups import ROLLUPS
 from contracts.tape import TAPE
 from contracts.trades import TRADES
+from contracts.venue_bars import VENUE_BARS
 
-DATASETS: tuple[Dataset, ...] = (TAPE, TRADES, QUARANTINE, BARS, LEDGER, *(rollup.dataset for rollup in ROLLUPS))
+# What parsers find on the tape. Whatever holds for one of them holds for all: table, ledger, audit, rebuild.
+MARKET: tuple[Dataset, ...] = (TRADES, QUOTES, BOOKS, VENUE_BARS, INSTRUMENTS)
+
+# Everything that a topic carries into a table of its own.
+DELIVERED: tuple[Dataset, ...] = (*MARKET, GAPS, QUARANTINE)
+
+DATASETS: tuple[Dataset, ...] = (
+    TAPE,
+    *DELIVERED,
+    MARKS,
+    BARS,
+    BOOK_SNAPSHOTS,
+    LEDGER,
+    *(rollup.dataset for rollup in ROLLUPS),
+)
 
 
 def dataset(name: str) -> Dataset:

@@ -23,6 +23,13 @@ class Decimal:
     scale: int
 
 
+@dataclass(frozen=True)
+class ListOf:
+    """Any number of exact decimals in an order."""
+
+    item: Decimal
+
+
 class Role(Enum):
     """Whether a column says what happened or how we came to know it."""
 
@@ -50,7 +57,7 @@ class Column:
     """One column. `default` is what readers of records written before it existed see."""
 
     name: str
-    type: Type | Decimal
+    type: Type | Decimal | ListOf
     doc: str
     unit: str = ""
     role: Role = Role.CONTENT
@@ -67,6 +74,39 @@ class Positive:
 
     reason: str
     column: str
+
+
+@dataclass(frozen=True)
+class NotNegative:
+    """The column is zero or more."""
+
+    reason: str
+    column: str
+
+
+@dataclass(frozen=True)
+class EachPositive:
+    """Every item of the column is greater than zero."""
+
+    reason: str
+    column: str
+
+
+@dataclass(frozen=True)
+class EachNotNegative:
+    """Every item of the column is zero or more."""
+
+    reason: str
+    column: str
+
+
+@dataclass(frozen=True)
+class SameLength:
+    """The column has as many items as the column `other`."""
+
+    reason: str
+    column: str
+    other: str
 
 
 @dataclass(frozen=True)
@@ -125,12 +165,27 @@ class NotAheadOf:
     tolerance_s: int
 
 
-Rule = Positive | AtMost | ProductAtMost | OneOf | NotEmpty | NotBefore | NotAheadOf
+Rule = (
+    Positive
+    | NotNegative
+    | EachPositive
+    | EachNotNegative
+    | SameLength
+    | AtMost
+    | ProductAtMost
+    | OneOf
+    | NotEmpty
+    | NotBefore
+    | NotAheadOf
+)
 
 
 @dataclass(frozen=True)
 class Topic:
-    """How Kafka keeps the dataset. Topics use LogAppendTime: retention follows arrival, not a replayed past."""
+    """How Kafka keeps the dataset. Topics use LogAppendTime: retention follows arrival, not a replayed past.
+
+    `retention_hours` -1 keeps records for ever; `cleanup_policy` compact keeps the last one of each key.
+    """
 
     name: str
     partitions: int
@@ -168,6 +223,11 @@ class Dataset:
     def table(self) -> str:
         """The table's name: the dataset's with underscores."""
         return self.name.replace(".", "_")
+
+    @property
+    def delivered(self) -> bool:
+        """Whether its topic fills a table. A compacted topic is state: it has holes, and nobody stores it."""
+        return self.topic is not None and self.topic.cleanup_policy == "delete"
 
     @property
     def wire_columns(self) -> tuple[Column, ...]:

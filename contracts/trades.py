@@ -1,5 +1,6 @@
 """Trades: what was bought and sold, at which price, when, by the venue's own numbering."""
 
+from contracts.columns import INSTRUMENT, VENUE
 from contracts.dataset import (
     AtMost,
     Clock,
@@ -29,8 +30,8 @@ TRADES = Dataset(
     name="market.trades",
     doc="Every trade of every venue, once.",
     columns=(
-        Column("venue", Type.STRING, "Where it was traded.", repeats=True),
-        Column("instrument", Type.STRING, "What was traded, in the venue's symbols.", repeats=True),
+        VENUE,
+        INSTRUMENT,
         Column("id_space", Type.STRING, "The series that the trade id counts in.", repeats=True),
         Column("trade_id", Type.STRING, "The venue's id of the trade, unique in its id space."),
         Column("venue_sequence", Type.INT64, "The venue's own order of trades; breaks ties of time."),

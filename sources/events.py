@@ -21,15 +21,24 @@ REJECTIONS: dict[str, str] = {
 IGNORED: dict[str, str] = {
     "subscription_reply": "The venue's answer to a subscription request.",
     "subscription_error": "The venue's refusal of a request; the connection acts on it.",
-    "venue_notice": "The venue speaks of itself, for instance that it will soon close the connection.",
-    "not_collected_yet": "A kind of message that the platform does not collect yet; it is on the tape for later.",
+    "heartbeat": "A sign of life without content.",
+    "venue_notice": "The venue speaks of itself: its status, or that it will soon close the connection.",
+    "not_collected": "A kind of message that no contract covers; it is on the tape for later.",
     "not_a_market_trade": "A position taken over by an insurance fund or closed by deleveraging, not traded.",
+    "trade_before_subscription": "The last trade before the subscription, told again.",
+    "server_time": "The venue's clock, asked for to estimate how far ours is off.",
+    "no_trades": "An answer that lists nothing: there was none in the span asked for.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An event that fits its contract: the row without what only the collector knows (the tape position)."""
+    """An event that fits its contract: the row without what only the tape's position tells.
+
+    `row` lacks received_time, connection_id, message_number and message_index, and may leave out (not set to None)
+    what the venue does not tell: event_time with event_clock, update_id with venue_sequence, and a book's chain.
+    sources.placing fills these in.
+    """
 
     dataset: str
     row: dict[str, object]
@@ -48,10 +57,24 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """A number that a message used up in a counted series although it carries no trade to store.
+
+    `delivered` is false when the number tells of a trade that was sent before and may have been missed.
+    """
+
+    instrument: str
+    id_space: str
+    sequence: int
+    delivered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """A message without an event. `reason` is a word of IGNORED."""
 
     reason: str
+    seen: Seen | None = None
 
 
 Event = Accepted | Rejected | Ignored

@@ -1,8 +1,9 @@
 """Our tape file: recorded payloads byte for byte, compressed, readable with zstdcat.
 
 A header line of JSON, then for each payload a line `[received_time, venue, endpoint, connection_id, message_number,
-length]` followed by that many bytes and a newline. The length makes any byte allowed in a payload. The header counts
-the payloads, so a file that was cut off is noticed even where the cut falls between two of them.
+request, length]` followed by that many bytes and a newline; format 1 knew no request. The length makes any byte allowed
+in a payload. The header counts the payloads, so a file that was cut off is noticed even where the cut falls between two
+of them.
 """
 
 import io
@@ -20,7 +21,8 @@ import zstandard
 from contracts.errors import TerminalError
 from contracts.tape import MAX_PAYLOAD_BYTES
 
-FORMAT = 1
+FORMAT = 2
+_READABLE = (1, 2)
 _BUFFER = 1 << 20
 _LONGEST_LINE = 1 << 16
 
@@ -34,6 +36,7 @@ class TapeRecord(NamedTuple):
     connection_id: str
     message_number: int
     payload: bytes
+    request: str = ""  # what a REST answer answers: path and query
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ class TapeWriter:
         self._first_time = min(self._first_time, record.received_time)
         self._last_time = max(self._last_time, record.received_time)
         self._records += 1
-        self._body.write(orjson.dumps([*record[:5], len(record.payload)]) + b"\n" + record.payload + b"\n")
+        line = orjson.dumps([*record[:5], record.request, len(record.payload)])
+        self._body.write(line + b"\n" + record.payload + b"\n")
 
     def __enter__(self) -> Self:
         return self
@@ -139,8 +143,8 @@ def read_tape(path: Path) -> Iterator[TapeRecord]:
                 payload = stream.read(length + 1)
                 if len(payload) != length + 1 or payload[-1:] != b"\n":
                     raise ValueError("a payload was cut off")
-                received_time, venue, endpoint, connection_id, message_number = place
-                last = TapeRecord(received_time, venue, endpoint, connection_id, message_number, payload[:-1])
+                received_time, venue, endpoint, connection_id, message_number, *request = place
+                last = TapeRecord(received_time, venue, endpoint, connection_id, message_number, payload[:-1], *request)
                 good += 1
                 yield last
         except (zstandard.ZstdError, ValueError, TypeError) as error:
@@ -158,11 +162,11 @@ def _header(path: Path, stream: io.BufferedReader) -> TapeHeader:
     try:
         found = orjson.loads(stream.readline(_LONGEST_LINE))
         version = found["tapehouse_tape"]
-        if version == FORMAT:
+        if version in _READABLE:
             return TapeHeader(**found)
     except (zstandard.ZstdError, ValueError, TypeError, KeyError) as error:
         raise TerminalError(f"{path} is no tape file: {error}; `record` writes one") from error
-    raise TerminalError(f"{path} is a tape file of format {version}, this program reads format {FORMAT}")
+    raise TerminalError(f"{path} is a tape file of format {version}, this program reads up to format {FORMAT}")
 
 
 def _damaged(path: Path, header: TapeHeader, good: int, last: TapeRecord | None, why: str) -> TerminalError:
