@@ -1,15 +1,21 @@
-"""The venues by name. A venue is added here and in a folder of its own."""
+"""The venues by name. A venue is added here and in a folder of its own; docs/add-a-venue.md is the checklist."""
 
 from contracts.errors import TerminalError
-from sources import binance
+from sources import binance, coinbase, generic, kraken
 from sources.endpoints import Venue
 
-VENUES: dict[str, Venue] = {binance.VENUE.name: binance.VENUE}
+# Those with a folder of their own; any other that ccxt knows is polled by sources.generic.
+VENUES: dict[str, Venue] = {known.name: known for known in (binance.VENUE, coinbase.VENUE, kraken.VENUE)}
 
 
 def venue(name: str) -> Venue:
     """Return the venue of that name; TerminalError lists the valid names."""
-    try:
-        return VENUES[name]
-    except KeyError:
-        raise TerminalError(f"no venue is called {name!r}; valid: {', '.join(sorted(VENUES))}") from None
+    known = VENUES.get(name)
+    if known is not None:
+        return known
+    if generic.known(name):
+        return generic.venue(name)
+    raise TerminalError(
+        f"no venue is called {name!r}; valid: {', '.join(sorted(VENUES))}, and polled over REST any of ccxt's names, "
+        "such as okx or bitstamp"
+    )
