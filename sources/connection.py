@@ -8,12 +8,14 @@ import logging
 import random
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
 import aiohttp
 from aiohttp import ClientWebSocketResponse, WSMsgType
+from aiolimiter import AsyncLimiter
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from contracts.errors import RetryableError
@@ -24,6 +26,8 @@ from sources.tape_file import TapeRecord
 
 _log = logging.getLogger(__name__)
 _CLOSE_S = 2.0
+# Venues close a connection on which too much is asked; Binance allows 5 messages a second.
+_MESSAGES_A_SECOND = 4
 _PAYLOADS = (WSMsgType.TEXT, WSMsgType.BINARY)
 
 
@@ -41,18 +45,44 @@ class Sink(Protocol):
         """Take a payload. From here on it is the sink's to keep."""
 
 
+class Attendant(Protocol):
+    """Is told when a connection begins and ceases to deliver."""
+
+    def live(self, connection: "Connection") -> None:
+        """The venue has answered: from now on everything of the connection's streams is heard."""
+
+    def lost(self, connection: "Connection") -> None:
+        """The connection was live and has ended: what the venue sends now is missed."""
+
+
 @dataclass
 class Heard:
     """What can be told of a connection from outside."""
 
     endpoint: str
     streams: int
+    refused: dict[str, str] = field(default_factory=dict)  # streams that the venue does not give, and why
     state: str = "starting"  # connecting, subscribing, live, waiting
     connection_id: str = ""
     messages: int = 0
     reconnects: int = 0
     last_error: str = ""
     last_message: float = field(default=0.0)  # time.monotonic(); 0: none yet
+
+
+class Feed(Protocol):
+    """Brings payloads of an endpoint's streams to a sink until cancelled."""
+
+    endpoint: Endpoint
+    streams: tuple[str, ...]
+    heard: Heard
+
+    async def run(self) -> None:
+        """Bring payloads; whatever breaks is tried again, with pauses that grow."""
+
+
+Open = Callable[[Endpoint, tuple[str, ...], Sink, aiohttp.ClientSession], Feed]
+"""Makes the feed of a venue that is no WebSocket."""
 
 
 class Connection:
@@ -70,9 +100,15 @@ class Connection:
         dialect: Dialect,
         sink: Sink,
         session: aiohttp.ClientSession,
+        attendant: Attendant | None = None,
     ) -> None:
-        self._endpoint = endpoint
-        self._streams = streams
+        self.endpoint = endpoint
+        self.streams = streams
+        self._attendant = attendant
+        self._socket: ClientWebSocketResponse[bool] | None = None
+        self._asked: dict[int, tuple[str, ...]] = {}
+        self._unanswered: set[str] = set()
+        self._pace = AsyncLimiter(_MESSAGES_A_SECOND, 1.0)
         self._dialect = dialect
         self._sink = sink
         self._session = session
@@ -88,31 +124,35 @@ class Connection:
             await AsyncRetrying(
                 retry=retry_if_exception_type(retryable),
                 wait=wait_random_exponential(
-                    multiplier=self._endpoint.backoff_first_s, max=self._endpoint.backoff_longest_s
+                    multiplier=self.endpoint.backoff_first_s, max=self.endpoint.backoff_longest_s
                 ),
                 before_sleep=self._note_wait,
                 reraise=True,
             )(self._attempt)
             # It was healthy; a little jitter keeps the connections that one fault ended from returning as one.
-            await asyncio.sleep(random.uniform(0, self._endpoint.backoff_first_s))  # noqa: S311
+            await asyncio.sleep(random.uniform(0, self.endpoint.backoff_first_s))  # noqa: S311
 
     def _note_wait(self, state: RetryCallState) -> None:
         self.heard.state = "waiting"
         pause = state.next_action.sleep if state.next_action else 0.0
-        say(_log, "waits to reconnect", endpoint=self._endpoint.name, attempt=state.attempt_number, seconds=pause)
+        say(_log, "waits to reconnect", endpoint=self.endpoint.name, attempt=state.attempt_number, seconds=pause)
 
     async def _attempt(self) -> None:
         began = time.monotonic()
         self._number = self._received = 0
         if self.heard.connection_id:
             self.heard.reconnects += 1
-        self.heard.connection_id = _connection_id(self._endpoint)
+        self.heard.connection_id = _connection_id(self.endpoint)
         self.heard.state = "connecting"
         try:
             socket = await self._connect()
             try:
                 await self._converse(socket)
             finally:
+                self._socket = None
+                if self.heard.state == "live" and self._attendant is not None:
+                    self._attendant.lost(self)
+                self.heard.state = "ended"
                 await socket.close()
         except (aiohttp.ClientError, OSError, TimeoutError, RetryableError) as error:
             self.heard.last_error = f"{type(error).__name__}: {error}"[:300]
@@ -123,13 +163,37 @@ class Connection:
                 messages=self._number,
                 why=self.heard.last_error,
             )
-            if time.monotonic() - began < self._endpoint.healthy_s:
+            if time.monotonic() - began < self.endpoint.healthy_s:
                 raise
 
+    async def renew(self, streams: tuple[str, ...]) -> bool:
+        """End streams and ask for them again, for what the venue sends first: a new snapshot. False when not live."""
+        socket = self._socket
+        if socket is None or self.heard.state != "live":
+            return False
+        try:
+            await self._send(socket, self._dialect.unsubscribe(streams, self._next_requests(streams)))
+            await self._send(socket, self._dialect.subscribe(streams, self._next_requests(streams)))
+        except (aiohttp.ClientError, OSError, RuntimeError):
+            return False  # it broke meanwhile; the new connection brings its own snapshots
+        return True
+
+    def _next_requests(self, streams: tuple[str, ...]) -> int:
+        """Return the first of as many request numbers as the streams can need; answers to them name these streams."""
+        first = self._requests + 1
+        self._requests += len(streams) + 1
+        self._asked.update(dict.fromkeys(range(first, self._requests + 1), streams))
+        return first
+
+    async def _send(self, socket: ClientWebSocketResponse[bool], messages: list[str]) -> None:
+        for message in messages:
+            await self._pace.acquire()
+            await socket.send_str(message)
+
     async def _connect(self) -> ClientWebSocketResponse[bool]:
-        async with asyncio.timeout(self._endpoint.connect_s):
+        async with asyncio.timeout(self.endpoint.connect_s):
             return await self._session.ws_connect(
-                self._dialect.url(self._endpoint),
+                self._dialect.url(self.endpoint),
                 # Pings are a sign of life, so they are answered here, where they are seen.
                 autoping=False,
                 compress=0,
@@ -140,12 +204,13 @@ class Connection:
             )
 
     async def _converse(self, socket: ClientWebSocketResponse[bool]) -> None:
-        self._requests += 1
-        request = self._requests
+        self._asked.clear()
+        self._unanswered = set(self.streams)
+        self.heard.refused.clear()
         self.heard.state = "subscribing"
-        await socket.send_str(self._dialect.subscribe(self._streams, request))
+        await self._send(socket, self._dialect.subscribe(self.streams, self._next_requests(self.streams)))
         loop = asyncio.get_running_loop()
-        patience_s, heartbeat_s = self._endpoint.confirm_s, self._endpoint.heartbeat_s
+        patience_s, heartbeat_s = self.endpoint.confirm_s, self.endpoint.heartbeat_s
         confirmed = False
         refreshed = loop.time()
         try:
@@ -159,12 +224,11 @@ class Connection:
                     message = await socket.receive()
                     if message.type in _PAYLOADS:
                         self._take(message.data)
-                        if not confirmed and self._confirms(message.data, request):
+                        if not confirmed and self._confirms(message.data):
                             confirmed = True
                             patience_s = heartbeat_s
                             refreshed = 0.0
-                            self.heard.state = "live"
-                            say(_log, "subscribed", connection=self.heard.connection_id, streams=len(self._streams))
+                            self._live(socket)
                     elif message.type is WSMsgType.PING:
                         await socket.pong(message.data)
                     elif message.type is not WSMsgType.PONG:
@@ -174,7 +238,8 @@ class Connection:
                         refreshed = now
                         patience.reschedule(now + heartbeat_s)
         except TimeoutError as error:
-            what = "neither message nor ping" if confirmed else "no answer to the subscription"
+            unanswered = f"no answer to the subscription of {', '.join(sorted(self._unanswered)[:5])}"
+            what = "neither message nor ping" if confirmed else unanswered
             raise RetryableError(f"{what} for {patience_s:g} s") from error
 
     def _take(self, payload: bytes) -> None:
@@ -185,21 +250,40 @@ class Connection:
         self._sink.accept(
             TapeRecord(
                 self._received,
-                self._endpoint.venue,
-                self._endpoint.name,
+                self.endpoint.venue,
+                self.endpoint.name,
                 self.heard.connection_id,
                 self._number,
                 payload,
             )
         )
 
-    def _confirms(self, payload: bytes, request: int) -> bool:
-        reply = self._dialect.reply(payload)
-        if reply is None or reply.request != request:
+    def _live(self, socket: ClientWebSocketResponse[bool]) -> None:
+        self._socket = socket
+        self.heard.state = "live"
+        refused = self.heard.refused
+        say(
+            _log,
+            "subscribed",
+            connection=self.heard.connection_id,
+            streams=len(self.streams) - len(refused),
+            refused=dict(refused) or None,
+        )
+        if self._attendant is not None:
+            self._attendant.live(self)
+
+    def _confirms(self, payload: bytes) -> bool:
+        """Read a payload as an answer; true once every stream is answered. A refused one does not harm the others."""
+        reply = self._dialect.reply(payload, self._asked)
+        if reply is None:
             return False
+        answered = reply.streams & self._unanswered if reply.streams else set(self._unanswered)
+        self._unanswered -= answered
         if reply.error:
-            raise RetryableError(f"the venue refused the subscription: {reply.error[:200]}")
-        return True
+            self.heard.refused.update(dict.fromkeys(sorted(answered), reply.error[:200]))
+            if len(self.heard.refused) == len(self.streams):
+                raise RetryableError(f"the venue refused the subscription: {reply.error[:200]}")
+        return not self._unanswered
 
 
 def _connection_id(endpoint: Endpoint) -> str:

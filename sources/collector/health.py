@@ -8,6 +8,8 @@ from aiohttp import web
 
 from sources.collector.pipeline import Flow
 from sources.collector.recovery import Recovered
+from sources.collector.rest import Asked
+from sources.collector.watching import Watcher
 from sources.collector.wire import Wire
 from sources.connection import Heard
 
@@ -25,6 +27,8 @@ class Health:
     recovered: Recovered | None = None
     committed: dict[int, int] = field(default_factory=dict)
     commit_error: str = ""
+    watcher: Watcher | None = None
+    rest: dict[str, Asked] = field(default_factory=dict)
 
     def report(self) -> dict[str, object]:
         """Return the numbers as plain values. `lag` counts payloads whose events are not all acknowledged."""
@@ -41,7 +45,8 @@ class Health:
             "lag": flow.in_flight,
             "queue_bytes": flow.in_flight_bytes,
             "pauses": flow.pauses,
-            "events": wire.accepted if wire else 0,
+            "events": sum(wire.accepted.values()) if wire else 0,
+            "accepted": dict(wire.accepted) if wire else {},
             "rejected": dict(wire.rejected) if wire else {},
             "ignored": dict(wire.ignored) if wire else {},
             "reconnects": sum(heard.reconnects for heard in self.connections),
@@ -51,6 +56,8 @@ class Health:
             "committed": {str(partition): offset for partition, offset in self.committed.items()},
             "commit_error": self.commit_error,
             "connections": [_told(heard, now) for heard in self.connections],
+            "rest": {name: asdict(asked) for name, asked in self.rest.items()},
+            **(self.watcher.report() if self.watcher else {}),
         }
 
 
@@ -61,13 +68,23 @@ def _told(heard: Heard, now: float) -> dict[str, object]:
 
 
 async def serve_health(health: Health, port: int) -> web.AppRunner:
-    """Answer GET /health on loopback; the caller cleans the runner up."""
+    """Answer GET /health on loopback, and POST /forget: begin anew to watch; the caller cleans the runner up.
+
+    A recording that is played again is not the venue going on: whoever plays one says so first.
+    """
 
     async def answer(_: web.Request) -> web.Response:
         return web.Response(body=orjson.dumps(health.report()) + b"\n", content_type="application/json")
 
+    async def forget(_: web.Request) -> web.Response:
+        if health.watcher is None:
+            raise web.HTTPConflict(text="the collector is still starting\n")
+        health.watcher.forget()
+        return web.Response(body=b"{}\n", content_type="application/json")
+
     app = web.Application()
     app.router.add_get("/health", answer)
+    app.router.add_post("/forget", forget)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import aiohttp
@@ -12,13 +12,17 @@ from confluent_kafka import Producer
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from contracts.errors import RetryableError, TerminalError
+from contracts.gaps import GAPS, MARKS
 from contracts.tape import tape_topic
 from sources.collector.health import Health, serve_health
 from sources.collector.pipeline import Limits, Pipeline
-from sources.collector.progress import Progress
+from sources.collector.progress import Progress, read_marks
 from sources.collector.recovery import Recovery, Stopped
-from sources.collector.wire import Wire, topics_of
-from sources.connection import Connection
+from sources.collector.repair import Repairer
+from sources.collector.rest import RestClient
+from sources.collector.watching import Watcher, now_micros
+from sources.collector.wire import Wire, report_topics, topics_of
+from sources.connection import Connection, Feed
 from sources.endpoints import Endpoint
 from sources.logs import say, until_told_to_stop
 from sources.venues import venue
@@ -73,29 +77,42 @@ async def run(settings: CollectorSettings, stop: asyncio.Event) -> None:
         await runner.cleanup()
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    """What stands before the first connection opens."""
+
+    producer: Producer
+    wire: Wire
+    ids: dict[str, str]
+    progress: Progress
+    watcher: Watcher
+
+
 async def _collect(settings: CollectorSettings, health: Health, stop: asyncio.Event, halt: threading.Event) -> None:
     try:
         prepared = await _patiently(settings, lambda: _prepare(settings, health, halt), halt)
     except Stopped:
         return
-    producer, wire, ids, progress = prepared
-    pipeline = Pipeline(producer, wire, settings.limits)
+    progress, ids = prepared.progress, prepared.ids
+    pipeline = Pipeline(prepared.producer, prepared.wire, settings.limits)
     assert health.recovered is not None
     pipeline.flow.positions.update(health.recovered.positions)
-    health.flow = pipeline.flow
+    health.flow, health.watcher = pipeline.flow, prepared.watcher
     moving = asyncio.create_task(pipeline.run())
-    committing = asyncio.create_task(_commit_forever(settings, pipeline, progress, ids, health))
+    committing = asyncio.create_task(_commit_forever(settings, pipeline, prepared, health))
     background = {moving, committing}
     drained = False
     try:
         async with aiohttp.ClientSession() as session:
-            await _listen(settings, pipeline, session, health, background, stop)
+            await _listen(settings, pipeline, prepared.watcher, session, health, background, stop)
         drained = await _drain(pipeline, moving, settings.drain_s)
     finally:
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
         if drained:
+            _report(pipeline, prepared)
+            await asyncio.to_thread(prepared.producer.flush, settings.drain_s)
             await asyncio.to_thread(_commit, progress, pipeline.flow.positions, ids, health)
             await asyncio.to_thread(progress.close)
         else:
@@ -104,15 +121,17 @@ async def _collect(settings: CollectorSettings, health: Health, stop: asyncio.Ev
     say(_log, "stopped", messages=pipeline.flow.received, done=pipeline.flow.done)
 
 
-async def _prepare(
-    settings: CollectorSettings, health: Health, halt: threading.Event
-) -> tuple[Producer, Wire, dict[str, str], Progress]:
+async def _prepare(settings: CollectorSettings, health: Health, halt: threading.Event) -> _Prepared:
     """Make topics, register schemas, and bring the events up to the tape."""
     chosen = venue(settings.venue)
     tape = tape_topic(settings.venue)
-    for difference in await asyncio.to_thread(ensure_topics, settings.broker, topics_of(settings.venue)):
+    wanted = (*topics_of(settings.venue), *report_topics())
+    for difference in await asyncio.to_thread(ensure_topics, settings.broker, wanted):
         say(_log, "topic differs from its contract", difference=difference)
-    wire = await asyncio.to_thread(Wire, settings.registry, chosen)
+    run_id = f"{settings.venue}-collector-{now_micros()}"
+    marks = await asyncio.to_thread(read_marks, settings.broker, settings.registry, settings.venue)
+    watcher = Watcher(chosen, run_id, marks)
+    wire = await asyncio.to_thread(Wire, settings.registry, chosen, watcher.hear)
     producer = make_producer(settings.broker, max_message_bytes=tape.max_message_bytes + _ENVELOPE)
     progress = Progress(settings.broker, settings.venue)
     recovery = Recovery(settings.broker, settings.registry, settings.venue, producer, wire, halt)
@@ -127,7 +146,7 @@ async def _prepare(
         producer.purge()
         progress.close()
         raise
-    return producer, wire, ids, progress
+    return _Prepared(producer, wire, ids, progress, watcher)
 
 
 async def _patiently(settings: CollectorSettings, step: Callable[[], Awaitable[T]], halt: threading.Event) -> T:
@@ -153,21 +172,34 @@ async def _patiently(settings: CollectorSettings, step: Callable[[], Awaitable[T
 async def _listen(
     settings: CollectorSettings,
     pipeline: Pipeline,
+    watcher: Watcher,
     session: aiohttp.ClientSession,
     health: Health,
     background: set[asyncio.Task[None]],
     stop: asyncio.Event,
 ) -> None:
     """Hold the connections open until told to stop; raises what ended a background task or a connection."""
-    dialect = venue(settings.venue).dialect
-    connections = [
-        Connection(endpoint, streams, dialect, pipeline, session)
-        for endpoint in settings.endpoints
-        for streams in endpoint.connections()
-    ]
-    health.connections = [connection.heard for connection in connections]
+    chosen = venue(settings.venue)
+    # A feed of its own kind asks for itself.
+    asked = settings.endpoints if chosen.open is None else ()
+    clients = {endpoint.name: RestClient(endpoint, session, chosen.key_header) for endpoint in asked}
+    chosen = replace(chosen, rests={endpoint.name: chosen.rest(endpoint) for endpoint in asked})
+    repairer = Repairer(chosen, clients, watcher, pipeline)
+    shares = [(endpoint, streams) for endpoint in settings.endpoints for streams in endpoint.connections()]
+    feeds: list[Feed] = []
+    if chosen.open is not None:
+        feeds = [chosen.open(endpoint, streams, pipeline, session) for endpoint, streams in shares]
+    else:
+        repairer.connections = [
+            Connection(endpoint, streams, chosen.dialects[endpoint.name], pipeline, session, watcher)
+            for endpoint, streams in shares
+        ]
+        feeds = [*repairer.connections]
+    health.connections = [feed.heard for feed in feeds]
+    health.rest = {name: client.asked for name, client in clients.items()}
     health.status = "running"
-    tasks = [asyncio.create_task(connection.run()) for connection in connections]
+    tasks = [asyncio.create_task(feed.run()) for feed in feeds]
+    tasks.append(asyncio.create_task(repairer.run()))
     stopped = asyncio.create_task(stop.wait())
     try:
         done, _ = await asyncio.wait({*tasks, *background, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -188,19 +220,28 @@ async def _drain(pipeline: Pipeline, moving: asyncio.Task[None], deadline_s: flo
     return await drained
 
 
-async def _commit_forever(
-    settings: CollectorSettings, pipeline: Pipeline, progress: Progress, ids: Mapping[str, str], health: Health
-) -> None:
+async def _commit_forever(settings: CollectorSettings, pipeline: Pipeline, prepared: _Prepared, health: Health) -> None:
+    progress, ids = prepared.progress, prepared.ids
     while True:
         await asyncio.sleep(settings.commit_s)
         try:
             found = await asyncio.to_thread(progress.topic_ids)
             _check_incarnations(ids, found)
-            await asyncio.to_thread(_commit, progress, dict(pipeline.flow.positions), ids, health)
+            # What was heard is marked before it is committed: after a crash between the two it is heard again.
+            positions = dict(pipeline.flow.positions)
+            _report(pipeline, prepared)
+            await asyncio.to_thread(_commit, progress, positions, ids, health)
         except RetryableError as error:  # Kafka is away; the pipeline decides for how long that is bearable
             if not health.commit_error:
                 say(_log, "Kafka is away", why=error)
             health.commit_error = str(error)
+
+
+def _report(pipeline: Pipeline, prepared: _Prepared) -> None:
+    """Send the gaps' changes, then how far each series was heard."""
+    gaps = prepared.watcher.gaps
+    pipeline.report(prepared.wire.reports(GAPS, gaps.drain()))
+    pipeline.report(prepared.wire.reports(MARKS, gaps.marks()))
 
 
 def _check_incarnations(ids: Mapping[str, str], found: Mapping[str, str]) -> None:

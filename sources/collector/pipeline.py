@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -33,13 +33,17 @@ class Limits:
 
 @dataclass(eq=False, slots=True)
 class _Entry:
-    """A payload on its way. `open_events` counts events not acknowledged, -1 before it was parsed."""
+    """A payload on its way.
+
+    `open_events` counts events not acknowledged, -1 before it was parsed; `parsed` is told how many there are.
+    """
 
     record: TapeRecord
     cost: int
     partition: int = -1
     offset: int = -1
     open_events: int = -1
+    parsed: asyncio.Future[int] | None = None
 
 
 @dataclass
@@ -85,14 +89,32 @@ class Pipeline:
 
     def accept(self, record: TapeRecord) -> None:
         """Take a payload; it is sent to the tape before anything else."""
+        self._accept(_Entry(record, len(record.payload) + _OVERHEAD))
+
+    async def through(self, record: TapeRecord) -> int:
+        """Take a payload and wait until it is on the tape and parsed; return how many events it gave."""
         entry = _Entry(record, len(record.payload) + _OVERHEAD)
+        entry.parsed = asyncio.get_running_loop().create_future()
+        self._accept(entry)
+        return await entry.parsed
+
+    def report(self, outgoing: Iterable[Outgoing]) -> None:
+        """Send what is not derived from the tape; acknowledged or the pipeline fails."""
+        for one in outgoing:
+            self._send(one, self._reported)
+
+    def _reported(self, fault: KafkaError | None, message: Message) -> None:
+        if fault is not None:
+            self._fail(str(message.topic()), fault)
+
+    def _accept(self, entry: _Entry) -> None:
         self.flow.received += 1
         self.flow.in_flight += 1
         self.flow.in_flight_bytes += entry.cost
         if self._over_limits() and self._room.is_set():
             self._room.clear()
             self.flow.pauses += 1
-        self._send(self._wire.tape(record), partial(self._tape_has, entry))
+        self._send(self._wire.tape(entry.record), partial(self._tape_has, entry))
 
     async def run(self) -> None:
         """Keep things moving until cancelled; raises when Kafka has finally refused a record."""
@@ -152,6 +174,8 @@ class Pipeline:
         entry.open_events = len(derived)
         for _, outgoing in derived:
             self._send(outgoing, partial(self._event_sent, entry))
+        if entry.parsed is not None and not entry.parsed.done():
+            entry.parsed.set_result(len(derived))
         if not derived:
             self._advance(entry)
 

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from contracts.errors import RetryableError
+from contracts.gaps import MARKS
 from contracts.tape import tape_topic
-from sources.collector.wire import topics_of
-from stores.broker import TIMEOUT_S, client_config, end_offsets, make_admin, topic_id
-from stores.settings import BrokerSettings
+from sources.collector.wire import topic_of, topics_of
+from stores.broker import TIMEOUT_S, begin_offsets, client_config, end_offsets, make_admin, read_ranges, topic_id
+from stores.records import RecordDecoder
+from stores.settings import BrokerSettings, RegistrySettings
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,19 @@ class Progress:
     def close(self) -> None:
         """Release the connection."""
         self._consumer.close()
+
+
+def read_marks(broker: BrokerSettings, registry: RegistrySettings, venue: str) -> list[dict[str, Any]]:
+    """Return the newest mark of each of the venue's series, as the last run left them."""
+    topic = topic_of(MARKS).name
+    begin, end = begin_offsets(broker, topic), end_offsets(broker, topic)
+    decoder = RecordDecoder(registry, MARKS)
+    newest: dict[bytes, dict[str, Any]] = {}
+    for message in read_ranges(broker, topic, {p: (begin[p], last) for p, last in end.items()}, deadline_s=60.0):
+        row = decoder.decode(message.value() or b"")
+        if row["venue"] == venue:
+            newest[bytes(message.key() or b"")] = row
+    return list(newest.values())
 
 
 def _position(entry: TopicPartition) -> Position | None:

@@ -1,22 +1,33 @@
-"""From payloads to records for Kafka: the tape's own, and those of the events parsed from it."""
+"""From payloads to records for Kafka: the tape's own, those of the events parsed from it, and what watching found."""
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from contracts.catalog import dataset
+from contracts.catalog import MARKET, dataset
 from contracts.dataset import Dataset, Topic
 from contracts.errors import TerminalError
+from contracts.gaps import GAPS, MARKS
 from contracts.quarantine import QUARANTINE
 from contracts.tape import TAPE, tape_topic
-from contracts.trades import TRADES
 from sources.endpoints import Venue
-from sources.events import Accepted, Ignored, Rejected
+from sources.events import Accepted, Event, Ignored, Rejected
+from sources.placing import placed
 from sources.tape_file import TapeRecord
 from stores.records import RecordEncoder, record_key
 from stores.settings import RegistrySettings
 
 # The datasets that parsers fill. Quarantine comes with them: it takes what they refuse.
-EVENT_DATASETS: tuple[Dataset, ...] = (TRADES, QUARANTINE)
+EVENT_DATASETS: tuple[Dataset, ...] = (*MARKET, QUARANTINE)
+# What the collector says of itself; not derived from the tape.
+REPORT_DATASETS: tuple[Dataset, ...] = (GAPS, MARKS)
+
+Listener = Callable[[TapeRecord, list[Event]], None]
+"""Is told a payload's events in the order of the tape, accepted ones with their whole row."""
+
+
+def nobody(_: TapeRecord, __: list[Event]) -> None:
+    """Stand in where nobody listens."""
 
 
 class Outgoing(NamedTuple):
@@ -41,19 +52,27 @@ def topic_of(wanted: Dataset) -> Topic:
 
 
 def topics_of(venue: str) -> tuple[Topic, ...]:
-    """Return every topic that the venue's collector writes: its tape first."""
+    """Return every topic that is derived from the venue's tape, after the tape itself."""
     return (tape_topic(venue), *map(topic_of, EVENT_DATASETS))
+
+
+def report_topics() -> tuple[Topic, ...]:
+    """Return the topics of what the collector says of itself."""
+    return tuple(map(topic_of, REPORT_DATASETS))
 
 
 class Wire:
     """Encode what one venue's collector sends. Making one registers the schemas; a refused one is a TerminalError."""
 
-    def __init__(self, registry: RegistrySettings, venue: Venue) -> None:
+    def __init__(self, registry: RegistrySettings, venue: Venue, listener: Listener = nobody) -> None:
         self._venue = venue
+        self._listener = listener
         self._tape_topic = tape_topic(venue.name)
         self._tape = RecordEncoder(registry, TAPE, self._tape_topic.name)
-        self._events = {d.name: RecordEncoder(registry, d, topic_of(d).name) for d in EVENT_DATASETS}
-        self.accepted = 0
+        self._events = {
+            d.name: RecordEncoder(registry, d, topic_of(d).name) for d in (*EVENT_DATASETS, *REPORT_DATASETS)
+        }
+        self.accepted: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
         self.ignored: Counter[str] = Counter()
 
@@ -67,34 +86,38 @@ class Wire:
             "received_time": record.received_time,
             "connection_id": record.connection_id,
             "message_number": record.message_number,
+            "request": record.request,
         }
         return Outgoing(self._tape_topic.name, record_key(self._tape_topic, row), self._tape.encode(row))
 
     def events(self, record: TapeRecord) -> list[Derived]:
         """Parse a payload and return the records of its events; what is ignored is counted alone."""
         derived = []
-        for index, event in enumerate(self._venue.parse(record.endpoint, record.payload)):
+        events = self._venue.parse(record.endpoint, record.payload, record.request)
+        for index, event in enumerate(events):
             if isinstance(event, Ignored):
                 self.ignored[event.reason] += 1
             elif isinstance(event, Rejected):
                 derived.append(Derived(index, self._rejected(record, index, event)))
             else:
                 derived.append(Derived(index, self._accepted(record, index, event)))
+        self._listener(record, events)
         return derived
 
+    def reports(self, wanted: Dataset, rows: Iterable[Mapping[str, object]]) -> list[Outgoing]:
+        """Return the records of what the collector says of itself."""
+        topic, encoder = topic_of(wanted), self._events[wanted.name]
+        return [Outgoing(topic.name, record_key(topic, row), encoder.encode(row)) for row in rows]
+
     def _accepted(self, record: TapeRecord, index: int, event: Accepted) -> Outgoing:
-        row = event.row
-        row["received_time"] = record.received_time
-        row["connection_id"] = record.connection_id
-        row["message_number"] = record.message_number
-        row["message_index"] = index
+        row = placed(event, record, index)
         topic = topic_of(dataset(event.dataset))
         try:
             outgoing = Outgoing(topic.name, record_key(topic, row), self._events[event.dataset].encode(row))
         except TerminalError as error:
             # A fault of the parser: dying would only meet the same payload again after the restart.
             return self._rejected(record, index, Rejected(event.dataset, "contract_misfit", str(error)[:300]))
-        self.accepted += 1
+        self.accepted[event.dataset] += 1
         return outgoing
 
     def _rejected(self, record: TapeRecord, index: int, event: Rejected) -> Outgoing:
