@@ -27,12 +27,11 @@ from orchestration.settings import REPOSITORY, USUAL_PORTS, Settings
 from orchestration.values import stack_settings
 from sources.binance.config import SPOT, USDM
 from sources.collector.main import CollectorSettings, run
-from sources.collector.wire import topics_of
-from sources.demo import TAPE as DEMO_TAPE
+from sources.collector.wire import EVENT_DATASETS, report_topics, topic_of, topics_of
+from sources.demo import TAPES
 from sources.endpoints import Endpoint
 from sources.events import Ignored
 from sources.replay import main as replay_main
-from sources.replay.binance import stream_of
 from sources.tape_file import TapeRecord, TapeWriter
 from sources.venues import venue
 from stores.broker import end_offsets, ensure_topics, read_ranges
@@ -120,6 +119,8 @@ class Replay:
             "venue": base.venue,
             "name": name,
             "base_url": f"ws://127.0.0.1:{self.port}/binance/{name}",
+            "rest_url": f"http://127.0.0.1:{self.port}/binance/{name}/rest",
+            "rest_weight_a_minute": 60_000.0,
             "streams": tuple(streams),
             "heartbeat_s": 20.0,
             "confirm_s": 5.0,
@@ -176,7 +177,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 @pytest.fixture
 async def replay(session: aiohttp.ClientSession) -> AsyncIterator[Replay]:
     stop, port = asyncio.Event(), free_port()
-    serving = asyncio.create_task(replay_main.run(port, [DEMO_TAPE], stop, ping_s=0.2))
+    serving = asyncio.create_task(replay_main.run(port, [TAPES["binance"]], stop, ping_s=0.2))
     server = Replay(port, session)
 
     async def up() -> bool:
@@ -206,7 +207,7 @@ def write_tape(tmp_path: Path) -> WriteTape:
         with TapeWriter(path, source="the test", licence="none", level=1) as writer:
             for number, payload in enumerate(payloads, 1):
                 writer.write(TapeRecord(1_700_000_000_000_000 + number * 1000, "binance", "spot", "c", number, payload))
-                if (stream := stream_of(payload)) is not None:
+                if (stream := venue("binance").dialects["spot"].stream_of(payload)) is not None:
                     writer.streams["spot"] = sorted({*writer.streams.get("spot", []), stream})
         return path
 
@@ -231,10 +232,17 @@ class Stored:
     """What one test put into Kafka."""
 
     tape: list[dict[str, Any]]
-    trades: list[dict[str, Any]]
-    quarantine: list[dict[str, Any]]
+    events: dict[str, list[dict[str, Any]]]  # by dataset
     tape_times: dict[tuple[str, int], int]
     event_times: dict[tuple[str, int, int], int]
+
+    @property
+    def trades(self) -> list[dict[str, Any]]:
+        return self.events[TRADES.name]
+
+    @property
+    def quarantine(self) -> list[dict[str, Any]]:
+        return self.events[QUARANTINE.name]
 
     def expected(self) -> Counter[tuple[str, int, int]]:
         """Parse the tape and return the positions of the events it should have led to."""
@@ -242,14 +250,15 @@ class Stored:
         return Counter(
             (row["connection_id"], row["message_number"], index)
             for row in self.tape
-            for index, event in enumerate(parse(row["endpoint"], row["payload"]))
+            for index, event in enumerate(parse(row["endpoint"], row["payload"], row["request"]))
             if not isinstance(event, Ignored)
         )
 
     def found(self) -> Counter[tuple[str, int, int]]:
         return Counter(
             (row["connection_id"], row["message_number"], row["message_index"])
-            for row in (*self.trades, *self.quarantine)
+            for rows in self.events.values()
+            for row in rows
         )
 
     def assert_balanced(self) -> None:
@@ -277,7 +286,7 @@ class Kafka:
     began: dict[str, dict[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        ensure_topics(self.platform.broker, topics_of("binance"))
+        ensure_topics(self.platform.broker, (*topics_of("binance"), *report_topics()))
         end = time.monotonic() + 30
         while True:  # a topic that was just made has no leader for a moment
             try:
@@ -297,11 +306,9 @@ class Kafka:
         """Read everything that was written since the test began."""
         rows: dict[str, list[dict[str, Any]]] = {}
         tape_times, event_times = {}, {}
-        for name, dataset, topic in (
-            ("tape", TAPE, tape_topic("binance").name),
-            ("trades", TRADES, "market.trades"),
-            ("quarantine", QUARANTINE, "system.quarantine"),
-        ):
+        topics = [(TAPE.name, TAPE, tape_topic("binance").name)]
+        topics += [(d.name, d, topic_of(d).name) for d in EVENT_DATASETS]
+        for name, dataset, topic in topics:
             decoder = RecordDecoder(self.platform.registry, dataset)
             begin = self.began[topic]
             ranges = {p: (begin.get(p, 0), end) for p, end in end_offsets(self.platform.broker, topic).items()}
@@ -312,11 +319,11 @@ class Kafka:
                     continue
                 rows[name].append(row)
                 place, time_ms = (row["connection_id"], row["message_number"]), message.timestamp()[1]
-                if name == "tape":
+                if dataset is TAPE:
                     tape_times[place] = time_ms
                 else:
                     event_times[*place, row["message_index"]] = time_ms
-        return Stored(rows["tape"], rows["trades"], rows["quarantine"], tape_times, event_times)
+        return Stored(rows.pop(TAPE.name), rows, tape_times, event_times)
 
 
 @pytest.fixture

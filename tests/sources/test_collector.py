@@ -2,9 +2,12 @@
 
 import asyncio
 import dataclasses
+import itertools
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,36 +17,54 @@ from contracts.quarantine import QUARANTINE
 from contracts.tape import tape_topic
 from sources.collector.pipeline import Limits
 from sources.collector.wire import Wire, topics_of
-from sources.demo import TAPE, demo_endpoints
+from sources.demo import TAPES, replayed
 from sources.endpoints import Endpoint
 from sources.events import Accepted, Event
-from sources.tape_file import TapeRecord
+from sources.tape_file import TapeRecord, TapeWriter, read_tape
 from sources.venues import venue
 from stores.broker import delete_topic, end_offsets, ensure_topics, make_producer, topic_names
 from stores.records import RecordDecoder
 from tests.sources.conftest import Kafka, Platform, Replay, StartCollector, WriteTape, free_port, until
 
 TradeMaker = Callable[..., bytes]
+SHARE = 12_000
+
+
+@pytest.fixture(scope="module")
+def tape(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the first of the demo tape's payloads from the spot feed: trades, quotes, books, bars."""
+    path = tmp_path_factory.mktemp("tape") / "share.tape.zst"
+    dialect = venue("binance").dialects["spot"]
+    spot = (r for r in read_tape(TAPES["binance"]) if r.endpoint == "spot" and not r.request)
+    with TapeWriter(path, source="the demo tape", licence="as the demo tape", level=1) as writer:
+        streams = set()
+        for record in itertools.islice(spot, SHARE):
+            writer.write(record)
+            streams.add(dialect.stream_of(record.payload))
+        writer.streams["spot"] = sorted(name for name in streams if name)
+    return path
 
 
 def ids(rows: list[dict[str, Any]]) -> list[int]:
     return [row["venue_sequence"] for row in rows]
 
 
-async def test_demo_tape_arrives_whole_and_each_payload_before_its_event(
-    replay: Replay, start_collector: StartCollector, kafka: Kafka
+async def test_recorded_payloads_arrive_whole_and_each_before_its_events(
+    replay: Replay, start_collector: StartCollector, kafka: Kafka, tape: Path
 ) -> None:
-    collector = await start_collector(*demo_endpoints(replay.port))
-    await replay.play(TAPE)
+    collector = await start_collector(*replayed("binance", replay.port, tape))
+    await replay.play(tape)
     await replay.played()
-    await collector.done(31163 + 2)
+    await collector.done(SHARE + 1)
     told = await collector.health()
     await collector.stop()
     stored = kafka.stored()
     stored.assert_balanced()
-    assert len(stored.trades) == told["events"] == 31163
+    sent = [row for rows in stored.events.values() for row in rows if row["connection_id"].count("-rest-") == 0]
+    assert len(sent) == SHARE
+    assert {name for name, rows in stored.events.items() if rows} >= {"market.trades", "market.quotes", "market.books"}
     assert stored.quarantine == []
-    assert told["ignored"] == {"subscription_reply": 2}
+    assert told["ignored"]["subscription_reply"] == 1
     assert told["reconnects"] == 0
     late = [p for p, at in stored.event_times.items() if at < stored.tape_times[p[:2]]]
     assert late == []
@@ -95,19 +116,26 @@ async def test_cut_stalled_and_refused_connections_lose_nothing_that_was_receive
 ) -> None:
     collector = await start_collector(replay.endpoint(heartbeat_s=0.8))
     await collector.running()
-    await replay.post("/faults", endpoint="binance/spot", kind="drop", after=200)
+    await replay.post("/faults", endpoint="binance/spot", kind="disconnect", after=200)
     await replay.post("/faults", endpoint="binance/spot", kind="refuse", count=2)
     await replay.play(write_tape([make_trade(n) for n in range(2000)]), speed=1)
     await collector.reaches("it came back", lambda h: h["reconnects"] >= 3 and h["connections"][0]["state"] == "live")
     await replay.post("/faults", endpoint="binance/spot", kind="stall", seconds=60)
     await collector.reaches("it came back again", lambda h: h["reconnects"] >= 4)
     await replay.played()
-    await collector.reaches("all is done", lambda h: h["lag"] == 0 and h["connections"][0]["state"] == "live")
+    await collector.reaches(
+        "all is done and every gap filled",
+        lambda h: h["lag"] == 0 and h["connections"][0]["state"] == "live" and h["gaps"]["open"] == 0,
+    )
+    told = await collector.health()
     await collector.stop()
     stored = kafka.stored()
     stored.assert_balanced()
-    assert len({row["connection_id"] for row in stored.tape}) == 3
-    assert len(set(ids(stored.trades))) == len(stored.trades) > 1000
+    assert len({row["connection_id"] for row in stored.tape if not row["request"]}) == 3
+    # What was missed while it was away was asked for.
+    assert sorted(set(ids(stored.trades))) == list(range(2000))
+    assert told["gaps"]["filled"] >= 1
+    assert told["gaps"]["unfillable"] == 0
 
 
 async def test_narrow_limits_pause_reading_and_lose_nothing(
@@ -142,14 +170,14 @@ async def test_killed_kafka_is_waited_for_and_nothing_received_is_lost(
 
 
 async def test_stop_amid_a_flood_finishes_what_was_received_and_commits_it(
-    replay: Replay, start_collector: StartCollector, kafka: Kafka
+    replay: Replay, start_collector: StartCollector, kafka: Kafka, tape: Path
 ) -> None:
-    first = await start_collector(*demo_endpoints(replay.port))
-    await replay.play(TAPE)
+    first = await start_collector(*replayed("binance", replay.port, tape))
+    await replay.play(tape)
     await first.reaches("some arrived", lambda h: h["messages"] > 2000)
     await first.stop()
     kafka.stored().assert_balanced()
-    second = await start_collector(*demo_endpoints(replay.port))
+    second = await start_collector(*replayed("binance", replay.port, tape))
     await second.running()
     assert (await second.health())["recovery"]["tape_records"] == 0
     await second.stop()
@@ -163,7 +191,7 @@ from sources.collector import pipeline
 from sources.collector.main import CollectorSettings, serve
 from sources.endpoints import Endpoint
 from sources.events import Accepted, Event
-from sources.tape_file import TapeRecord
+from sources.tape_file import TapeRecord, TapeWriter, read_tape
 from sources.venues import venue
 from stores.settings import BrokerSettings, RegistrySettings
 
@@ -206,10 +234,10 @@ async def killed(
 
 
 async def test_killed_collector_leaves_nothing_missing_and_nothing_twice(
-    replay: Replay, start_collector: StartCollector, kafka: Kafka
+    replay: Replay, start_collector: StartCollector, kafka: Kafka, tape: Path
 ) -> None:
-    process = await killed(kafka, demo_endpoints(replay.port), after=5000, taped=6000)
-    await replay.play(TAPE, wait_s=60)
+    process = await killed(kafka, replayed("binance", replay.port, tape), after=5000, taped=6000)
+    await replay.play(tape, wait_s=60)
     _, errors = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == -9, errors.decode()
     before = kafka.stored()
@@ -268,13 +296,13 @@ async def test_topic_recreated_in_a_moment_ends_the_collector(start_collector: S
 
 
 def test_row_that_does_not_fit_its_contract_is_quarantined(platform: Platform) -> None:
-    def parse(endpoint: str, payload: bytes) -> list[Event]:
+    def parse(endpoint: str, payload: bytes, request: str = "") -> list[Event]:
         return [Accepted("market.trades", {"venue": "binance", "instrument": endpoint, "price": payload})]
 
     wire = Wire(platform.registry, dataclasses.replace(venue("binance"), parse=parse))
     ((index, outgoing),) = wire.events(TapeRecord(1, "binance", "spot", "c", 1, b"payload"))
     row = RecordDecoder(platform.registry, QUARANTINE).decode(outgoing.value)
-    assert (index, outgoing.topic, wire.accepted) == (0, "system.quarantine", 0)
+    assert (index, outgoing.topic, wire.accepted) == (0, "system.quarantine", Counter())
     assert (row["dataset"], row["reason"], row["payload"]) == ("market.trades", "contract_misfit", b"payload")
 
 
@@ -299,7 +327,7 @@ async def test_recreated_while_nobody_looked_is_noticed_too(
     await second.stop()
     stored = kafka.stored()
     assert sorted(ids(stored.trades)) == list(range(80))
-    assert len(stored.tape) == 31  # the old tape is gone, the new one is read from its beginning
+    assert sum(not row["request"] for row in stored.tape) == 31  # the old tape is gone
 
 
 async def test_records_that_nobody_can_read_do_not_hold_up_recovery(

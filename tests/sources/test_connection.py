@@ -2,11 +2,12 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import orjson
 
+from sources.binance.client import BinanceDialect
 from sources.connection import Connection
 from sources.endpoints import Endpoint
 from sources.tape_file import TapeRecord
@@ -38,7 +39,7 @@ class Shelf:
 
 @asynccontextmanager
 async def connection(replay: Replay, endpoint: Endpoint, shelf: Shelf) -> AsyncIterator[Connection]:
-    made = Connection(endpoint, endpoint.streams, venue("binance").dialect, shelf, replay.session)
+    made = Connection(endpoint, endpoint.streams, venue("binance").dialects[endpoint.name], shelf, replay.session)
     task = asyncio.create_task(made.run())
     try:
         yield made
@@ -99,7 +100,7 @@ async def test_cut_connection_comes_back_under_a_new_id(
     trades, shelf = [make_trade(n) for n in range(300)], Shelf()
     async with connection(replay, replay.endpoint(), shelf) as made:
         await live(made)
-        await replay.post("/faults", endpoint="binance/spot", kind="drop", after=100)
+        await replay.post("/faults", endpoint="binance/spot", kind="disconnect", after=100)
         await replay.play(write_tape(trades), speed=0.5)
         await again(made, 1)
         await replay.played()
@@ -144,17 +145,14 @@ async def test_pings_alone_keep_a_silent_connection(replay: Replay) -> None:
 
 
 async def test_unanswered_subscription_is_given_up(replay: Replay) -> None:
-    class Deaf:
+    class Deaf(BinanceDialect):
         """Hears no answer."""
 
-        url = staticmethod(venue("binance").dialect.url)
-        subscribe = staticmethod(venue("binance").dialect.subscribe)
-
-        def reply(self, payload: bytes) -> None:
-            del payload
+        def reply(self, payload: bytes, asked: Mapping[int, tuple[str, ...]]) -> None:
+            del payload, asked
 
     endpoint = replay.endpoint(confirm_s=0.3)
-    made = Connection(endpoint, endpoint.streams, Deaf(), Shelf(), replay.session)
+    made = Connection(endpoint, endpoint.streams, Deaf("spot"), Shelf(), replay.session)
     task = asyncio.create_task(made.run())
 
     async def gave_up() -> bool:
@@ -165,17 +163,14 @@ async def test_unanswered_subscription_is_given_up(replay: Replay) -> None:
 
 
 async def test_refused_subscription_says_why(replay: Replay) -> None:
-    class Mumbling:
+    class Mumbling(BinanceDialect):
         """Asks for what the venue does not know."""
 
-        url = staticmethod(venue("binance").dialect.url)
-        reply = staticmethod(venue("binance").dialect.reply)
-
-        def subscribe(self, streams: tuple[str, ...], request: int) -> str:
-            return orjson.dumps({"method": "SING", "params": streams, "id": request}).decode()
+        def subscribe(self, streams: tuple[str, ...], request: int) -> list[str]:
+            return [orjson.dumps({"method": "SING", "params": streams, "id": request}).decode()]
 
     endpoint = replay.endpoint()
-    made = Connection(endpoint, endpoint.streams, Mumbling(), Shelf(), replay.session)
+    made = Connection(endpoint, endpoint.streams, Mumbling("spot"), Shelf(), replay.session)
     task = asyncio.create_task(made.run())
 
     async def refused() -> bool:
@@ -213,7 +208,7 @@ async def test_full_sink_stops_the_reading_and_loses_nothing(
 
 
 def test_many_streams_are_shared_out_over_connections() -> None:
-    endpoint = Endpoint("binance", "spot", "ws://x", tuple(f"s{n}@trade" for n in range(450)))
+    endpoint = Endpoint("binance", "spot", "ws://x", "http://x", tuple(f"s{n}@trade" for n in range(450)))
     assert [len(part) for part in endpoint.connections()] == [200, 200, 50]
     assert sum(endpoint.connections(), ()) == endpoint.streams
     assert dataclasses.replace(endpoint, streams=()).connections() == ()
