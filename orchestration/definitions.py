@@ -14,7 +14,7 @@ def build(resources: dict[str, object]) -> dg.Definitions:
         warnings.simplefilter("ignore", category=dg.BetaWarning)
         from assets.audit import nothing_missing_nothing_twice
         from assets.rollups import ROLLUP_ASSETS
-        from assets.streams import VENUE_ASSETS, observe_processes
+        from assets.streams import MARKS_ASSET, VENUE_ASSETS, observe_processes
         from assets.tables import observe_market, observe_tables
         from jobs.closed_day import closed_day
         from jobs.daily import DAILY, DAILY_SCHEDULE
@@ -22,7 +22,7 @@ def build(resources: dict[str, object]) -> dg.Definitions:
         from jobs.restart import restart_process
 
         return dg.Definitions(
-            assets=[*VENUE_ASSETS, observe_processes, observe_market, observe_tables, *ROLLUP_ASSETS],
+            assets=[*VENUE_ASSETS, MARKS_ASSET, observe_processes, observe_market, observe_tables, *ROLLUP_ASSETS],
             asset_checks=[nothing_missing_nothing_twice],
             jobs=[DAILY, OBSERVE, restart_process],
             schedules=[DAILY_SCHEDULE, OBSERVE_SCHEDULE],

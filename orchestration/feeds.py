@@ -1,13 +1,20 @@
-"""Where the collector listens: the real venues, or the replay server with the same protocol."""
+"""Where a collector listens: the real venue, or the replay server with the same protocol."""
+
+from dataclasses import replace
 
 from orchestration.settings import Settings
 from sources.collector.main import CollectorSettings
-from sources.demo import demo_endpoints
+from sources.demo import TAPES, replayed
 from sources.venues import venue
 
 
-def collector_settings(settings: Settings) -> CollectorSettings:
-    """Return what the collector of the first venue needs; live and replayed differ in addresses and streams alone."""
-    name = settings.venues[0]
-    endpoints = venue(name).endpoints if settings.live else demo_endpoints(settings.port("replay"))
-    return CollectorSettings(settings.broker, settings.registry, name, tuple(endpoints), settings.port("collector"))
+def collector_settings(settings: Settings, name: str) -> CollectorSettings:
+    """Return what a venue's collector needs; live and replayed differ in addresses and streams alone.
+
+    A venue without a demo tape is listened to live, always.
+    """
+    live = settings.live or name not in TAPES
+    key = settings.api_keys.get(name, "")
+    real = (replace(endpoint, rest_key=key) for endpoint in venue(name).endpoints)
+    endpoints = tuple(real) if live else replayed(name, settings.port("replay"))
+    return CollectorSettings(settings.broker, settings.registry, name, endpoints, settings.port(f"collector-{name}"))

@@ -20,11 +20,15 @@ USUAL_PORTS = {
     "warehouse": 8123,
     "redis": 6379,
     "replay": 8090,
-    "collector": 8091,
+    "collector-binance": 8091,
     "streams": 8092,
+    "collector-coinbase": 8093,
+    "collector-kraken": 8094,
     "spark-ui": 4040,
     "dagster": 3000,
 }
+# Collectors of other venues have the ports from here on.
+FIRST_OTHER_COLLECTOR = 8095
 
 
 class Settings(BaseSettings):
@@ -36,10 +40,22 @@ class Settings(BaseSettings):
     jars_dir: Path = Field(default=REPOSITORY / ".venv" / "jars", description="JVM jars that the set-up fetched")
     port_offset: int = Field(default=10_000, ge=0, le=50_000, description="added to each service's usual port")
     live: bool = Field(default=False, description="collect from the real venues instead of the replay server")
-    venues: tuple[str, ...] = Field(default=("binance",), description="the venues to collect from")
+    venues: tuple[str, ...] = Field(default=("binance", "coinbase", "kraken"), description="the venues to collect from")
     demo_speed: float = Field(default=30.0, gt=0, description="how many times faster than recorded the demo tape plays")
-    write_interval_s: float = Field(default=1.0, gt=0, description="how often trades go to the warehouse")
+    write_interval_s: float = Field(
+        default=1.0, gt=0, description="how often trades, quotes and books go to the warehouse"
+    )
+    slow_interval_s: float = Field(default=5.0, gt=0, description="how often what comes seldom goes to the warehouse")
     archive_interval_s: float = Field(default=30.0, gt=0, description="how often the tape goes to the lake")
+    book_snapshot_s: float = Field(
+        default=60.0,
+        ge=1,
+        description="how far apart in event time whole books are kept, so that none is read far back",
+    )
+
+    api_keys: dict[str, str] = Field(
+        default_factory=dict, repr=False, description="by venue, for what REST gives to customers alone; none is needed"
+    )
 
     kafka_bootstrap: str = Field(default="", description="host:port of Kafka; empty: the local one")
     kafka_replication: int = Field(default=1, ge=1)
@@ -55,9 +71,16 @@ class Settings(BaseSettings):
     lake_root: str = Field(default="", description="where the Delta lake lies; empty: under data_dir")
     redis_url: str = Field(default="", repr=False, description="redis://...; empty: the local one")
 
+    @cached_property
+    def ports(self) -> dict[str, int]:
+        """Return the port of every local service; venues beyond the usual ones get the next free ones."""
+        others = [name for venue in self.venues if (name := f"collector-{venue}") not in USUAL_PORTS]
+        usual = {**USUAL_PORTS, **{name: FIRST_OTHER_COLLECTOR + number for number, name in enumerate(others)}}
+        return {name: port + self.port_offset for name, port in usual.items()}
+
     def port(self, service: str) -> int:
-        """Return the port of a local service, by the names of USUAL_PORTS."""
-        return USUAL_PORTS[service] + self.port_offset
+        """Return the port of a local service, by the names of USUAL_PORTS or as collector-VENUE."""
+        return self.ports[service]
 
     @cached_property
     def broker(self) -> BrokerSettings:
@@ -98,7 +121,9 @@ class Settings(BaseSettings):
             scratch_dir=self.data_dir / "spark",
             venues=self.venues,
             write_interval_s=self.write_interval_s,
+            slow_interval_s=self.slow_interval_s,
             archive_interval_s=self.archive_interval_s,
+            book_snapshot_s=self.book_snapshot_s,
         )
 
     @cached_property

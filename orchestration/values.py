@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from contracts.errors import TerminalError
 from deploy.stack.settings import StackSettings
-from orchestration.settings import REPOSITORY, USUAL_PORTS, Settings
+from orchestration.settings import REPOSITORY, Settings
 
 
 def read_settings() -> Settings:
@@ -36,12 +36,13 @@ def stack_settings(settings: Settings, live: bool | None = None) -> StackSetting
     return StackSettings(
         data_dir=data_dir,
         jars_dir=jars_dir,
-        ports={service: settings.port(service) for service in USUAL_PORTS},
+        ports=settings.ports,
         # Not resolved: the interpreter's real path would lose the virtual environment that it stands in.
         python=Path(sys.executable),
         repository=REPOSITORY,
         environment=environment,
         live=live,
+        venues=settings.venues,
     )
 
 

@@ -1,38 +1,59 @@
 """From stretches of tape to rows: the parsers again, over what was written down. Pure; serves rebuild and audit."""
 
+from collections.abc import Mapping, Sequence
+
 import pyarrow as pa
 
 from contracts.catalog import dataset
 from contracts.quarantine import QUARANTINE
+from contracts.tape import TAPE
 from sources.events import Accepted, Rejected
+from sources.placing import placed
+from sources.tape_file import TapeRecord
 from sources.venues import venue
 from stores.arrow import arrow_schema
 
-TAPE_COLUMNS = ("venue", "endpoint", "payload", "received_time", "connection_id", "message_number")
+TAPE_COLUMNS = tuple(column.name for column in TAPE.wire_columns)
 
 
-def derive(batch: pa.RecordBatch) -> dict[str, pa.Table]:
+def derive(batch: pa.RecordBatch, columns: Mapping[str, Sequence[str]] | None = None) -> dict[str, pa.Table]:
     """Parse payloads (TAPE_COLUMNS) and return the rows of each dataset they hold, in wire columns.
 
-    What parsers refuse comes as rows of system.quarantine, just as the collector sends it.
+    With `columns`, only these columns of the datasets that it names, which saves most of the time for books. What
+    parsers refuse comes as rows of system.quarantine, just as the collector sends it.
     """
     rows: dict[str, list[dict[str, object]]] = {}
-    received = batch["received_time"].cast(pa.int64()).to_pylist()
-    columns = [batch[name].to_pylist() for name in TAPE_COLUMNS if name != "received_time"]
-    for name, endpoint, payload, connection_id, message_number, received_time in zip(*columns, received, strict=True):
-        for index, event in enumerate(venue(name).parse(endpoint, payload)):
-            position = {
-                "received_time": received_time,
-                "connection_id": connection_id,
-                "message_number": message_number,
-                "message_index": index,
-            }
+    for record in _records(batch):
+        events = venue(record.venue).parse(record.endpoint, record.payload, record.request)
+        for index, event in enumerate(events):
             if isinstance(event, Accepted):
-                rows.setdefault(event.dataset, []).append({**event.row, **position})
+                rows.setdefault(event.dataset, []).append(placed(event, record, index))
             elif isinstance(event, Rejected):
-                refused = {"dataset": event.dataset, "venue": name, "reason": event.reason, "detail": event.detail}
-                rows.setdefault(QUARANTINE.name, []).append({**refused, "payload": payload, **position})
+                rows.setdefault(QUARANTINE.name, []).append(_refused(event, record, index))
+    return {name: _table(found, name, (columns or {}).get(name)) for name, found in rows.items()}
+
+
+def _records(batch: pa.RecordBatch) -> list[TapeRecord]:
+    columns = {name: batch[name] for name in TapeRecord._fields}
+    columns["received_time"] = columns["received_time"].cast(pa.int64())
+    return [TapeRecord(*values) for values in zip(*(column.to_pylist() for column in columns.values()), strict=True)]
+
+
+def _refused(event: Rejected, record: TapeRecord, index: int) -> dict[str, object]:
     return {
-        name: pa.Table.from_pylist(found, schema=arrow_schema(dataset(name).wire_columns))
-        for name, found in rows.items()
+        "dataset": event.dataset,
+        "venue": record.venue,
+        "reason": event.reason,
+        "detail": event.detail,
+        "payload": record.payload,
+        "received_time": record.received_time,
+        "connection_id": record.connection_id,
+        "message_number": record.message_number,
+        "message_index": index,
     }
+
+
+def _table(rows: list[dict[str, object]], name: str, columns: Sequence[str] | None) -> pa.Table:
+    known = dataset(name)
+    wanted = known.wire_columns if columns is None else [known.column_index[column] for column in columns]
+    return pa.Table.from_pylist(rows, schema=arrow_schema(wanted))

@@ -15,9 +15,9 @@ import aiohttp
 from contracts.errors import TerminalError
 from sources.connection import Connection
 from sources.endpoints import Endpoint, Venue
+from sources.events import Accepted
 from sources.foreign import read_foreign
 from sources.logs import say
-from sources.replay.binance import stream_of
 from sources.tape_file import TapeRecord, TapeWriter
 
 _log = logging.getLogger(__name__)
@@ -32,13 +32,13 @@ class Recording:
     endpoint: str = ""
 
 
-def of_kinds(kinds: Sequence[str]) -> Filter:
-    """Keep the payloads whose stream is of one of the kinds: trade, aggTrade, depth, bookTicker."""
+def of_kinds(venue: Venue, kinds: Sequence[str]) -> Filter:
+    """Keep the payloads that hold an event of one of the datasets: market.trades, market.books, ..."""
     wanted = frozenset(kinds)
 
     def keep(record: TapeRecord) -> bool:
-        stream = stream_of(record.payload)
-        return stream is not None and stream.partition("@")[2].partition("@")[0] in wanted
+        events = venue.parse(record.endpoint, record.payload, record.request)
+        return any(isinstance(event, Accepted) and event.dataset in wanted for event in events)
 
     return keep
 
@@ -55,33 +55,36 @@ def record(
     merged = heapq.merge(*(_records(venue, r, keep, counts) for r in recordings), key=attrgetter("received_time"))
     with TapeWriter(target, source=source, licence=licence, level=19) as writer:
         for entry in merged:
-            _write(writer, entry)
+            _write(writer, venue, entry)
     say(_log, "recorded", target=target, records=writer.records)
     return counts
 
 
 def _records(venue: Venue, recording: Recording, keep: Filter, counts: Counter[str]) -> Iterator[TapeRecord]:
     valid = {endpoint.name for endpoint in venue.endpoints}
-    number = 0
-    for line in read_foreign(recording.path):
-        endpoint = recording.endpoint or line.endpoint
-        if endpoint not in valid:
+    numbers: dict[str, int] = {}
+    for line in read_foreign(recording.path, recording.endpoint):
+        endpoint = line.endpoint
+        if not line.control and endpoint not in valid:
             raise TerminalError(
                 f"{recording.path} does not tell its endpoint ({endpoint!r}); name one of {', '.join(sorted(valid))}"
             )
-        connection = f"{venue.name}-{endpoint}-{recording.path.name}"
-        entry = TapeRecord(line.received_time, venue.name, endpoint, connection, number + 1, line.payload)
+        connection = "-".join(filter(None, (venue.name, endpoint, recording.path.name, line.connection)))
+        number = numbers.get(connection, 0) + 1
+        entry = TapeRecord(line.received_time, venue.name, endpoint, connection, number, line.payload, line.request)
         if line.control or not keep(entry):
             counts[f"{endpoint} left out"] += 1
             continue
-        number += 1
+        numbers[connection] = number
         counts[f"{endpoint} kept"] += 1
         yield entry
 
 
-def _write(writer: TapeWriter, entry: TapeRecord) -> None:
+def _write(writer: TapeWriter, venue: Venue, entry: TapeRecord) -> None:
     writer.write(entry)
-    if (stream := stream_of(entry.payload)) is not None:
+    if entry.request:
+        return
+    if (stream := venue.dialects[entry.endpoint].stream_of(entry.payload)) is not None:
         streams = writer.streams.setdefault(entry.endpoint, [])
         if stream not in streams:
             streams.append(stream)
@@ -92,8 +95,9 @@ class _TapeSink:
 
     full = False
 
-    def __init__(self, writer: TapeWriter, keep: Filter) -> None:
+    def __init__(self, writer: TapeWriter, venue: Venue, keep: Filter) -> None:
         self._writer = writer
+        self._venue = venue
         self._keep = keep
 
     async def room(self) -> None:
@@ -102,7 +106,7 @@ class _TapeSink:
     def accept(self, record: TapeRecord) -> None:
         """Write the payload if the filter keeps it."""
         if self._keep(record):
-            _write(self._writer, record)
+            _write(self._writer, self._venue, record)
 
 
 async def record_live(
@@ -123,10 +127,10 @@ async def record_live(
     source = ", ".join(endpoint.base_url for endpoint in endpoints)
     end = time.monotonic() + seconds
     with TapeWriter(target, source=source, licence=licence) as writer:
-        sink = _TapeSink(writer, keep)
+        sink = _TapeSink(writer, venue, keep)
         async with aiohttp.ClientSession() as session:
             tasks = [
-                asyncio.create_task(Connection(endpoint, streams, venue.dialect, sink, session).run())
+                asyncio.create_task(Connection(endpoint, streams, venue.dialects[endpoint.name], sink, session).run())
                 for endpoint in endpoints
                 for streams in endpoint.connections()
             ]

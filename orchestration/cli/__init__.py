@@ -7,10 +7,10 @@ import sys
 import typer
 
 from contracts.errors import TapehouseError
-from orchestration.cli import data, demonstration, platform, proof, serve, tapes
+from orchestration.cli import data, demonstration, parse, platform, proof, serve, tapes
 
 # A new group of commands is one module with `add(app)`, and one name here.
-GROUPS = (demonstration, platform, data, proof, tapes, serve)
+GROUPS = (demonstration, platform, data, proof, tapes, parse, serve)
 
 app = typer.Typer(
     name="tapehouse",

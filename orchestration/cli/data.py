@@ -1,9 +1,12 @@
 """`tapehouse topics | migrate`: what the contracts say, made real in Kafka, the registry and the warehouse."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from contracts.dataset import Topic
 
 
 def add(app: typer.Typer) -> None:
@@ -37,7 +40,7 @@ def topics(
     for name in ("topic", "partitions", "retention", "key", "schema", "records", "size"):
         shown.add_column(name, justify="left" if name in ("topic", "key") else "right")
     for _, topic in wanted:
-        cells = [topic.name, str(topic.partitions), f"{topic.retention_hours // 24} d", ", ".join(topic.key)]
+        cells = [topic.name, str(topic.partitions), kept(topic), ", ".join(topic.key)]
         if topic.name in held:
             version = registry.latest_version(settings.registry, topic.name)
             cells += [
@@ -56,6 +59,13 @@ def topics(
         console.print(f"[red]{difference}[/]")
     if differences or len(present) < len(wanted):
         raise typer.Exit(1)
+
+
+def kept(topic: "Topic") -> str:
+    """Say for how long a topic keeps its records, or that it keeps the last of each key."""
+    if topic.cleanup_policy == "compact":
+        return "compact"
+    return "unlimited" if topic.retention_hours < 0 else f"{topic.retention_hours // 24} d"
 
 
 def migrate() -> None:

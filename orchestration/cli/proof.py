@@ -66,14 +66,15 @@ def table(report: "AuditReport") -> "Table":
     verdict = "[green]balanced[/]" if report.balanced else "[red]not balanced[/]"
     shown = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"audit: {verdict}", title_justify="left", show_footer=True)
     sums = {"missing": report.missing, "twice": report.twice}
-    for name in ("check", "topic", "partition", "expected", "found", "missing", "twice"):
+    for name in ("check", "topic", "dataset", "partition", "expected", "found", "missing", "twice"):
         footer = f"{sums[name]:,}" if name in sums else ""
-        shown.add_column(name, footer, justify="left" if name in ("check", "topic") else "right")
+        shown.add_column(name, footer, justify="left" if name in ("check", "topic", "dataset") else "right")
     for row in report.rows:
         colour = "red" if row.missing or row.twice else "none"
         partition = "all" if row.partition < 0 else str(row.partition)
         numbers = (row.expected, row.found, row.missing, row.twice)
-        shown.add_row(row.check, row.topic, partition, *(f"{n:,}" for n in numbers), style=colour)
+        dataset = "" if row.dataset == row.topic else row.dataset
+        shown.add_row(row.check, row.topic, dataset, partition, *(f"{n:,}" for n in numbers), style=colour)
     return shown
 
 
@@ -82,7 +83,7 @@ def rebuild(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the scratch tables to look into.")] = False,
 ) -> None:
-    """Rebuild a day's trades and bars from the lake's tape and compare. Exit code 0 only if both are equal."""
+    """Rebuild a day's rows and bars from the lake's tape and compare. Exit code 0 only if all are equal."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-SERVICES = ("warehouse", "replay", "collector", "streams")
+SERVICES = ("warehouse", "replay", "collector-VENUE", "streams")
 
 
 def add(app: typer.Typer) -> None:
@@ -28,14 +28,15 @@ def serve(name: Annotated[str, typer.Argument(metavar="|".join(SERVICES))]) -> N
 
             serve_streams(settings.streams, settings.spark, BARS_QUERY, settings.port("streams"))
         case "replay":
-            from sources.demo import TAPE
+            from sources.demo import TAPES
             from sources.replay.main import serve as serve_replay
 
-            raise typer.Exit(serve_replay(settings.port("replay"), [TAPE]))
-        case "collector":
+            tapes = [TAPES[venue] for venue in settings.venues if venue in TAPES]
+            raise typer.Exit(serve_replay(settings.port("replay"), tapes))
+        case _ if name.startswith("collector-"):
             from orchestration.feeds import collector_settings
             from sources.collector.main import serve as serve_collector
 
-            raise typer.Exit(serve_collector(collector_settings(settings)))
+            raise typer.Exit(serve_collector(collector_settings(settings, name.removeprefix("collector-"))))
         case _:
             raise typer.BadParameter(f"{name!r} is no service; there are: {', '.join(SERVICES)}")

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+KINDS = "market.trades,market.quotes,market.books,market.venue_bars,reference.instruments"
+
 
 def add(app: typer.Typer) -> None:
     """Add the command."""
@@ -18,7 +20,7 @@ def record(
         list[Path] | None, typer.Argument(help="Foreign recordings to read (cryptofeed, hftbacktest).")
     ] = None,
     venue: Annotated[str, typer.Option(help="The venue.")] = "binance",
-    kinds: Annotated[str, typer.Option(help="Which kinds of message to keep, joined by commas.")] = "trade,aggTrade",
+    kinds: Annotated[str, typer.Option(help="Which datasets to keep, joined by commas.")] = KINDS,
     source: Annotated[str, typer.Option(help="Where the recordings come from; goes into the file.")] = "own recording",
     licence: Annotated[str, typer.Option(help="Under which licence they are; goes into the file.")] = "own",
     seconds: Annotated[float, typer.Option(help="How long to record the live feeds when no files are given.")] = 60.0,
@@ -33,7 +35,7 @@ def record(
             known,
             [recorder.Recording(path) for path in files],
             target,
-            keep=recorder.of_kinds(kinds.split(",")),
+            keep=recorder.of_kinds(known, kinds.split(",")),
             source=source,
             licence=licence,
         )
@@ -43,7 +45,7 @@ def record(
             known,
             known.endpoints,
             target,
-            keep=recorder.of_kinds(kinds.split(",")),
+            keep=recorder.of_kinds(known, kinds.split(",")),
             licence=licence,
             seconds=seconds,
         )

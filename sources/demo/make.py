@@ -1,34 +1,50 @@
-"""Write the demo tape anew from the recordings that README.md names."""
+"""Write the demo tapes anew from the recordings that README.md names."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 
-from sources.demo import TAPE
-from sources.recorder import Recording, of_kinds, record
+from sources.demo import TAPES
+from sources.recorder import Recording, record
 from sources.venues import venue
 
-SOURCE = (
-    "github.com/nkaz001/hftbacktest @5f3ec40b2afb764e0fea112f941ed85523ef4e88 "
-    "examples/{spot,usdm}/btcusdt_20240808.gz; "
-    "github.com/bmoscon/cryptofeed @ce58c2a0015040aa2271e80bac783d74fa2cdcff sample_data/BINANCE{,_FUTURES}.ws.1.0"
-)
+HFTBACKTEST, CRYPTOFEED = "nkaz001+hftbacktest/examples__", "bmoscon+cryptofeed/sample_data__"
+SOURCES = {
+    "binance": (
+        (f"{HFTBACKTEST}spot__btcusdt_20240808.gz", "spot"),
+        (f"{HFTBACKTEST}usdm__btcusdt_20240808.gz", "usdm"),
+        (f"{CRYPTOFEED}BINANCE.ws.1.0", "spot"),
+        (f"{CRYPTOFEED}BINANCE.http.0.0", "spot"),
+        (f"{CRYPTOFEED}BINANCE_FUTURES.ws.1.0", "usdm"),
+        (f"{CRYPTOFEED}BINANCE_FUTURES.http.0.0", "usdm"),
+        (f"{CRYPTOFEED}BINANCE_FUTURES.0", "usdm"),
+    ),
+    "coinbase": (
+        (f"{CRYPTOFEED}COINBASE.ws.28.0.products_A", "exchange"),
+        (f"{CRYPTOFEED}COINBASE.0", "exchange"),
+        (f"{CRYPTOFEED}COINBASE.jsonl.zst", "advanced"),
+    ),
+    "kraken": (
+        (f"{CRYPTOFEED}KRAKEN.ws.48.0", "v1"),
+        (f"{CRYPTOFEED}KRAKEN.ws.49.0", "v1"),
+        (f"{CRYPTOFEED}KRAKEN.ws.50.0", "v1"),
+        (f"{CRYPTOFEED}KRAKEN.0", "v1"),
+    ),
+}
+SOURCE = "github.com/nkaz001/hftbacktest examples, github.com/bmoscon/cryptofeed sample_data; see README.md"
 LICENCE = "hftbacktest: MIT; cryptofeed: XFree86-style; texts in README.md beside this file"
 
 
-def make(recordings: Path, target: Path = TAPE) -> dict[str, int]:
-    """Write the trades of the four recordings below that folder into one tape; return the counts."""
-    hftbacktest = recordings / "nkaz001+hftbacktest"
-    cryptofeed = recordings / "bmoscon+cryptofeed"
-    files = [
-        Recording(hftbacktest / "examples__spot__btcusdt_20240808.gz", "spot"),
-        Recording(hftbacktest / "examples__usdm__btcusdt_20240808.gz", "usdm"),
-        Recording(cryptofeed / "sample_data__BINANCE.ws.1.0", "spot"),
-        Recording(cryptofeed / "sample_data__BINANCE_FUTURES.ws.1.0", "usdm"),
-    ]
-    keep = of_kinds(["trade", "aggTrade"])
-    return dict(record(venue("binance"), files, target, keep=keep, source=SOURCE, licence=LICENCE))
+def make(recordings: Path, name: str, target: Path) -> Counter[str]:
+    """Write every payload of a venue's recordings below that folder into one tape; return the counts.
+
+    Heartbeats and answers too: some venues number their messages, and one left out would look like one lost.
+    """
+    files = [Recording(recordings / path, endpoint) for path, endpoint in SOURCES[name]]
+    return record(venue(name), files, target, keep=lambda _: True, source=SOURCE, licence=LICENCE)
 
 
 if __name__ == "__main__":
-    counts = make(Path(sys.argv[1]))
-    sys.stdout.write("".join(f"{name}: {count}\n" for name, count in sorted(counts.items())))
+    for name, target in TAPES.items():
+        counts = make(Path(sys.argv[1]), name, target)
+        sys.stdout.write("".join(f"{name} {what}: {count}\n" for what, count in sorted(counts.items())))

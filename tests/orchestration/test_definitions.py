@@ -11,7 +11,12 @@ import pytest
 
 from assets.specs import asset_key, column_schema
 from contracts.catalog import DATASETS
+from deploy.stack import names
+from jobs.restart import Restartable
 from orchestration.definitions import defs
+from orchestration.settings import Settings
+from orchestration.values import stack_settings
+from sources.venues import VENUES
 
 ROOT = Path(__file__).resolve().parents[2]
 SNAPSHOT = Path(__file__).with_name("asset_graph.json")
@@ -66,6 +71,13 @@ def test_every_contract_is_an_asset_with_its_columns_units_and_docs(dataset: Any
         assert column.unit in shown.description
         assert ("grain" in shown.tags) == (column.name in dataset.grain)
     assert dataset.doc in (spec.description or "")
+
+
+def test_every_collector_and_the_streams_are_processes_of_the_platform() -> None:
+    processes = {spec.metadata["process"] for spec in defs.resolve_all_asset_specs() if "process" in spec.metadata}
+    assert processes <= set(names(stack_settings(Settings(), live=False)))
+    assert len([name for name in processes if str(name).startswith("collector-")]) == len(VENUES)
+    assert {one.value for one in Restartable} == processes
 
 
 def test_jobs_schedules_and_the_sensor_are_there_and_described() -> None:
