@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(shell command -v python3.11) $(shell command -v python3)
 BIN := $(ROOT)/.venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status setup test lint format lock
+.PHONY: help run stop status setup test lint format lock bench
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\): .*## \(.*\)/make \1|\2/p' "$(ROOT)/Makefile" | column -t -s '|'
@@ -24,7 +24,10 @@ setup: ## do every set-up step that is missing
 	@cd "$(ROOT)" && "$(PYTHON)" -m deploy.setup
 
 test: setup ## run the whole test suite, on its own ports and data
-	@cd "$(ROOT)" && "$(BIN)/python" -m pytest
+	@cd "$(ROOT)" && "$(BIN)/python" -m pytest -n 2 --dist loadgroup
+
+bench: setup ## measure what parsing and collecting cost; takes a few minutes
+	@cd "$(ROOT)" && "$(BIN)/python" -m benchmarks.parse && "$(BIN)/python" -m benchmarks.collector
 
 lint: setup ## check style, types and the direction of imports
 	@cd "$(ROOT)" && "$(BIN)/ruff" check && "$(BIN)/ruff" format --check && "$(BIN)/mypy" && "$(BIN)/lint-imports"

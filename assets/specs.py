@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import dagster as dg
 
-from contracts.dataset import Clock, Column, Dataset, Decimal, Role
+from contracts.dataset import Clock, Column, Dataset, Decimal, ListOf, Role, Type
 
 OWNERS = ["team:market-data"]
 
@@ -27,11 +27,13 @@ def asset_key(dataset: Dataset) -> dg.AssetKey:
     return dg.AssetKey(dataset.name.split("."))
 
 
-def type_name(column: Column) -> str:
-    """Name the column's type as contracts do."""
-    if isinstance(column.type, Decimal):
-        return f"decimal({column.type.precision}, {column.type.scale})"
-    return column.type.value
+def type_name(type: Type | Decimal | ListOf) -> str:
+    """Name a column's type as contracts do."""
+    if isinstance(type, ListOf):
+        return f"list of {type_name(type.item)}"
+    if isinstance(type, Decimal):
+        return f"decimal({type.precision}, {type.scale})"
+    return type.value
 
 
 def column_description(column: Column) -> str:
@@ -52,7 +54,7 @@ def column_schema(dataset: Dataset) -> dg.TableSchema:
         columns=[
             dg.TableColumn(
                 name=column.name,
-                type=type_name(column),
+                type=type_name(column.type),
                 description=column_description(column),
                 constraints=dg.TableColumnConstraints(nullable=False),
                 tags={"grain": ""} if column.name in grain else {},

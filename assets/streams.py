@@ -7,19 +7,24 @@ from typing import Any
 import dagster as dg
 
 from assets.processes import Processes, ProcessView
-from assets.specs import OWNERS, SOURCES, STREAMS, observable
-from contracts.quarantine import QUARANTINE
+from assets.specs import OWNERS, SOURCES, STREAMS, dataset_spec, observable
+from contracts.catalog import DELIVERED, MARKET
+from contracts.gaps import GAPS, MARKS
 from contracts.tape import tape_topic
-from contracts.trades import TRADES
 from sources.venues import VENUES
 
-COLLECTOR, STREAM_PROCESS = "collector", "streams"
+STREAM_PROCESS = "streams"
 RESTART_HINT = "Restart it with the job `restart_process`: it goes on where the ledger ends, nothing is lost or twice."
 
 
 def venue_key(venue: str) -> dg.AssetKey:
     """Name the venue's asset."""
     return dg.AssetKey(["venue", venue])
+
+
+def collector_process(venue: str) -> str:
+    """Name the process that collects from a venue, as the supervisor does."""
+    return f"collector-{venue}"
 
 
 def collector_key(venue: str) -> dg.AssetKey:
@@ -33,7 +38,7 @@ def stream_key(topic: str) -> dg.AssetKey:
 
 
 TAPE_TOPICS = {venue: tape_topic(venue).name for venue in VENUES}
-TABLE_TOPICS = {d.topic.name: d for d in (TRADES, QUARANTINE) if d.topic is not None}
+TABLE_TOPICS = {d.topic.name: d for d in DELIVERED if d.topic is not None}
 TOPIC_OF_KEY = {stream_key(topic): topic for topic in (*TAPE_TOPICS.values(), *TABLE_TOPICS)}
 
 VENUE_ASSETS = [
@@ -55,11 +60,12 @@ def _collector_spec(venue: str) -> dg.AssetSpec:
         collector_key(venue),
         deps=[venue_key(venue)],
         description=f"Writes every payload of {venue} to the topic `{TAPE_TOPICS[venue]}` as it came, and only when "
-        f"Kafka has it, what was parsed from it to `{TRADES.name}`. {RESTART_HINT}",
+        f"Kafka has it, what was parsed from it to {', '.join(f'`{d.name}`' for d in MARKET)}; holes and silences that "
+        f"it notices to `{GAPS.name}`. {RESTART_HINT}",
         group_name=SOURCES,
         owners=OWNERS,
         kinds={"python", "kafka"},
-        metadata={"process": COLLECTOR},
+        metadata={"process": collector_process(venue)},
     )
 
 
@@ -77,6 +83,17 @@ def _stream_spec(topic: str, deps: list[dg.AssetKey], to: str) -> dg.AssetSpec:
 
 
 _COLLECTORS = [collector_key(venue) for venue in sorted(VENUES)]
+COLLECTOR_OF_KEY = {collector_key(venue): collector_process(venue) for venue in VENUES}
+
+MARKS_ASSET = dataset_spec(
+    MARKS,
+    group=SOURCES,
+    kinds={"kafka"},
+    deps=_COLLECTORS,
+    description="Lies in a compacted topic alone.",
+    table_name=f"kafka.{MARKS.name}",
+)
+
 _SPECS = [
     *(_collector_spec(venue) for venue in sorted(VENUES)),
     *(_stream_spec(t, _COLLECTORS, f"to the table `{d.table}`") for t, d in TABLE_TOPICS.items()),
@@ -88,11 +105,11 @@ _SPECS = [
 def observe_processes(
     context: dg.AssetExecutionContext, processes: dg.ResourceParam[Processes]
 ) -> Iterator[dg.ObserveResult]:
-    """Note how collector and streams are; one that does not run is noted as that."""
-    views = processes.view({COLLECTOR, STREAM_PROCESS})
+    """Note how collectors and streams are; one that does not run is noted as that."""
+    views = processes.view({*COLLECTOR_OF_KEY.values(), STREAM_PROCESS})
     for key in sorted(context.selected_asset_keys):
         topic = TOPIC_OF_KEY.get(key)
-        name = STREAM_PROCESS if topic else COLLECTOR
+        name = COLLECTOR_OF_KEY.get(key, STREAM_PROCESS)
         view = views.get(name, ProcessView(name, "unknown", "the platform on this machine does not carry it"))
         told = _stream_numbers(view.health, topic) if topic else _collector_numbers(view.health)
         yield dg.ObserveResult(asset_key=key, metadata=_process_numbers(view) | told)

@@ -8,6 +8,9 @@ import dagster as dg
 
 from assets.store import Store
 from contracts.bars import BARS
+from contracts.book_snapshots import BOOK_SNAPSHOTS
+from contracts.dataset import Dataset
+from contracts.gaps import GAPS, STATES
 from contracts.ledger import LEDGER
 from contracts.quarantine import QUARANTINE
 from contracts.trades import TRADES
@@ -42,21 +45,43 @@ def trades_of_days(store: Store, days: Sequence[date]) -> dict[date, dict[str, A
     }
 
 
-def trades_numbers(store: Store) -> dict[str, Any]:
+def delivered_numbers(store: Store, dataset: Dataset) -> dict[str, Any]:
     """Return the table's rows as the ledger counts them, so that a large table need not be read."""
     warehouse = store.warehouse()
     stored, duplicates, quarantined = warehouse.rows(
         "SELECT sum(stored_count), sum(duplicate_count), sum(quarantined_count) "
         f"FROM {LEDGER.table} FINAL WHERE sink = {{sink:String}}",
-        {"sink": f"warehouse.{TRADES.table}"},
+        {"sink": f"warehouse.{dataset.table}"},
     )[0]
-    newest = warehouse.value(f"SELECT toUnixTimestamp64Micro(max(event_time)) FROM {TRADES.table}")
+    newest = warehouse.value(f"SELECT toUnixTimestamp64Micro(max(event_time)) FROM {dataset.table}")
     return {
         "dagster/row_count": int(stored),
         "duplicates": int(duplicates),
         "quarantined": int(quarantined),
         **_newest("newest_event", newest),
     }
+
+
+def gaps_numbers(store: Store) -> dict[str, Any]:
+    """Return the revisions of gaps, and how the gaps stand now."""
+    columns = ("venue", "id_space", "kind", "state", "gaps", "missing", "recovered")
+    found = store.warehouse().rows(
+        "SELECT venue, id_space, kind, state, count() AS gaps, sumIf(missing_count, missing_count > 0), "
+        f"sum(recovered_count) FROM {GAPS.table}_current GROUP BY venue, id_space, kind, state "
+        "ORDER BY gaps DESC, venue, id_space, kind, state"
+    )
+    counts = {state: sum(int(row[4]) for row in found if row[3] == state) for state in STATES}
+    standing = {f"{state}_gaps": count for state, count in counts.items() if state in ("open", "unfillable")}
+    return delivered_numbers(store, GAPS) | standing | _rows_table("gaps", columns, found)
+
+
+def book_snapshot_numbers(store: Store) -> dict[str, Any]:
+    """Return how many whole books are kept."""
+    count, incomplete, newest = store.warehouse().rows(
+        "SELECT count(), countIf(state = 'incomplete'), toUnixTimestamp64Micro(max(snapshot_time)) "
+        f"FROM {BOOK_SNAPSHOTS.table} FINAL WHERE state != 'withdrawn'"
+    )[0]
+    return {"dagster/row_count": int(count), "incomplete": int(incomplete), **_newest("newest_snapshot", newest)}
 
 
 def bars_numbers(store: Store) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The tables that the streams write: observed, with a partition's numbers for each day that changed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -9,9 +10,23 @@ import dagster as dg
 from assets.failures import failing_by_type
 from assets.specs import DAILY, STORED, asset_key, dataset_spec, observable
 from assets.store import Store
-from assets.streams import TAPE_TOPICS, stream_key
-from assets.table_numbers import changed_days, lake_numbers, ledger_numbers, quarantine_numbers, trades_of_days
+from assets.streams import TABLE_TOPICS, TAPE_TOPICS, stream_key
+from assets.table_numbers import (
+    book_snapshot_numbers,
+    changed_days,
+    delivered_numbers,
+    gaps_numbers,
+    lake_numbers,
+    ledger_numbers,
+    quarantine_numbers,
+    trades_of_days,
+)
 from contracts.bars import BARS
+from contracts.book_snapshots import BOOK_SNAPSHOTS
+from contracts.books import BOOKS
+from contracts.catalog import MARKET
+from contracts.dataset import Dataset
+from contracts.gaps import GAPS
 from contracts.ledger import LEDGER
 from contracts.quarantine import QUARANTINE
 from contracts.tape import TAPE
@@ -21,7 +36,7 @@ DAYS_AN_OBSERVATION = 31
 MARK = "reported_until"
 MARK_DEPTH = 50
 
-_TRADES_STREAM, _QUARANTINE_STREAM = stream_key(TRADES.name), stream_key(QUARANTINE.name)
+_TABLE_STREAMS = [stream_key(topic) for topic in TABLE_TOPICS]
 _TAPE_STREAMS = [stream_key(topic) for topic in TAPE_TOPICS.values()]
 
 _BY_DAY = [
@@ -29,7 +44,7 @@ _BY_DAY = [
         TRADES,
         group=STORED,
         kinds={"clickhouse", "table"},
-        deps=[_TRADES_STREAM],
+        deps=[stream_key(TRADES.name)],
         description="Written by the stream. Observing notes the numbers of each closed day that changed.",
         partitions=DAILY,
     ),
@@ -43,14 +58,30 @@ _BY_DAY = [
         partitions=DAILY,
     ),
 ]
+_TOLD = {
+    BOOKS.name: "`market_book_at` answers with the book of any moment, best first.",
+}
+
+
+def _written(dataset: Dataset) -> dg.AssetSpec:
+    told = _TOLD.get(dataset.name, "")
+    deps = [stream_key(dataset.name)]
+    description = f"Written by the stream. {told}".strip()
+    return dataset_spec(dataset, group=STORED, kinds={"clickhouse", "table"}, deps=deps, description=description)
+
+
 _WHOLE = [
-    dataset_spec(QUARANTINE, group=STORED, kinds={"clickhouse", "table"}, deps=[_QUARANTINE_STREAM, _TRADES_STREAM]),
+    *(_written(dataset) for dataset in (*MARKET, GAPS) if dataset is not TRADES),
     dataset_spec(
-        LEDGER,
+        BOOK_SNAPSHOTS,
         group=STORED,
         kinds={"clickhouse", "table"},
-        deps=[_TRADES_STREAM, _QUARANTINE_STREAM, *_TAPE_STREAMS],
+        deps=[asset_key(BOOKS)],
+        description="What the streams keep so that no question about a moment has to read far back.",
     ),
+    # A record that can't be read, or breaks a rule, may come by any topic.
+    dataset_spec(QUARANTINE, group=STORED, kinds={"clickhouse", "table"}, deps=_TABLE_STREAMS),
+    dataset_spec(LEDGER, group=STORED, kinds={"clickhouse", "table"}, deps=[*_TABLE_STREAMS, *_TAPE_STREAMS]),
     dataset_spec(
         TAPE,
         group=STORED,
@@ -88,14 +119,18 @@ def observe_market(context: dg.AssetExecutionContext, store: dg.ResourceParam[St
 
 @observable("observe_tables", _WHOLE)
 def observe_tables(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> Iterator[dg.ObserveResult]:
-    """Note the numbers of quarantine, ledger and tape."""
-    numbers = {
+    """Note the numbers of every table but trades and bars, and of the tape."""
+    numbers: dict[dg.AssetKey, Callable[[Store], dict[str, Any]]] = {
+        **{asset_key(dataset): partial(delivered_numbers, dataset=dataset) for dataset in MARKET},
+        asset_key(GAPS): gaps_numbers,
+        asset_key(BOOK_SNAPSHOTS): book_snapshot_numbers,
         asset_key(QUARANTINE): quarantine_numbers,
         asset_key(LEDGER): ledger_numbers,
         asset_key(TAPE): lake_numbers,
     }
     with failing_by_type():
-        for key in sorted(context.selected_asset_keys):
+        # Dagster wants book snapshots after the books that they are made from.
+        for key in (spec.key for spec in _WHOLE if spec.key in context.selected_asset_keys):
             yield dg.ObserveResult(asset_key=key, metadata=numbers[key](store))
 
 
@@ -129,6 +164,6 @@ def _of_days(store: Store, key: dg.AssetKey, days: list[date]) -> Iterator[tuple
 
 
 def _of_table(store: Store, key: dg.AssetKey) -> dict[str, Any]:
-    from assets.table_numbers import bars_numbers, trades_numbers
+    from assets.table_numbers import bars_numbers
 
-    return trades_numbers(store) if key == asset_key(TRADES) else bars_numbers(store)
+    return delivered_numbers(store, TRADES) if key == asset_key(TRADES) else bars_numbers(store)

@@ -4,13 +4,16 @@ Each comparison counts what is missing and what is there twice. Nothing is repai
 """
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 
-from contracts.catalog import DATASETS
+from contracts.catalog import DELIVERED, MARKET
+from contracts.dataset import Dataset
+from contracts.gaps import GAPS
 from contracts.ledger import LEDGER
-from contracts.tape import TAPE, tape_topic
+from contracts.quarantine import QUARANTINE
+from contracts.tape import tape_topic
 from quality.on_tape import Derive, compare_lake, compare_tape
 from stores import broker
 from stores.columns import content_hash
@@ -22,7 +25,10 @@ _MODULUS = 1 << 64
 
 @dataclass(frozen=True)
 class AuditRow:
-    """One comparison for one topic and partition (-1: all of them together)."""
+    """One comparison for one topic and partition (-1: all of them together).
+
+    `dataset` names what was compared; it is empty where the comparison covers whatever the topic carries.
+    """
 
     check: str
     topic: str
@@ -31,6 +37,7 @@ class AuditRow:
     found: int
     missing: int
     twice: int
+    dataset: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,10 @@ class AuditReport:
         """Tell whether nothing is missing and nothing is there twice."""
         return self.missing == 0 and self.twice == 0
 
+    def of(self, dataset: str) -> "AuditReport":
+        """Return what concerns one dataset: its own comparisons, and those that cover whatever a topic carries."""
+        return AuditReport([row for row in self.rows if row.dataset in (dataset, "")])
+
 
 @dataclass(frozen=True)
 class AuditSources:
@@ -69,7 +80,7 @@ class AuditSources:
 def sinks(venues: Iterable[str]) -> dict[str, str]:
     """Name the sink of every topic that is delivered somewhere."""
     tapes = {tape_topic(venue).name: "lake.tape" for venue in venues}
-    tables = {d.topic.name: f"warehouse.{d.table}" for d in DATASETS if d.topic is not None and d is not TAPE}
+    tables = {d.topic.name: f"warehouse.{d.table}" for d in DELIVERED if d.topic is not None}
     return {**tables, **tapes}
 
 
@@ -82,15 +93,18 @@ def audit(
 ) -> AuditReport:
     """Compare until everything balances or `wait_s` has passed; what still flows needs a moment to arrive.
 
-    With `day`, the tape is compared for events of that day alone; Kafka, ledger and tables always whole.
+    The audit is of the moment at which it began: what the venues send meanwhile is no part of it. With `day`, the tape
+    is compared for events of that day alone; Kafka, ledger and tables always whole.
     """
     deadline = time.monotonic() + wait_s
+    began = datetime.now(UTC)
+    ends = {topic: broker.end_offsets(sources.broker, topic) for topic in sinks(sources.venues)}
     while True:
         over = time.monotonic() >= deadline
-        rows = list(_deliveries(sources, on_progress))
+        rows = list(_deliveries(sources, ends, on_progress))
         # Parsing the tape is what takes long; before the rest balances it would only be done in vain.
         if over or AuditReport(rows).balanced:
-            rows += _tape(sources, day, on_progress)
+            rows += _tape(sources, day, began, on_progress)
         report = AuditReport(rows)
         if report.balanced or over:
             return report
@@ -99,28 +113,37 @@ def audit(
         time.sleep(min(1.0, max(deadline - time.monotonic(), 0)))
 
 
-def _deliveries(sources: AuditSources, on_progress: Callable[[str], None]) -> Iterable[AuditRow]:
+def _deliveries(
+    sources: AuditSources, ends: Mapping[str, dict[int, int]], on_progress: Callable[[str], None]
+) -> Iterable[AuditRow]:
     delivered = sinks(sources.venues)
-    ends = {topic: broker.end_offsets(sources.broker, topic) for topic in delivered}
+    datasets = {d.topic.name: d for d in DELIVERED if d.topic is not None}
     for topic, sink in delivered.items():
         on_progress(f"{topic}: Kafka against ledger")
-        yield from _kafka_to_ledger(sources, topic, sink, ends[topic])
-    for dataset in (d for d in DATASETS if d.topic is not None and d is not TAPE):
+        for row in _kafka_to_ledger(sources, topic, sink, ends[topic]):
+            yield replace(row, dataset=_concerned(topic))
+    for topic, dataset in datasets.items():
         on_progress(f"{dataset.name}: ledger against table")
-        assert dataset.topic is not None
-        for partition, *numbers in _ledger_to_table(sources.warehouse, dataset.name):
-            yield _row("ledger to table", dataset.topic.name, partition, *numbers)
+        for partition, *numbers in _ledger_to_table(sources.warehouse, dataset, topic):
+            yield replace(_row("ledger to table", topic, partition, *numbers), dataset=_concerned(topic))
     for topic, partition, *numbers in _ledger_to_quarantine(sources.warehouse):
-        yield _row("ledger to quarantine", topic, partition, *numbers)
+        yield replace(_row("ledger to quarantine", topic, partition, *numbers), dataset=_concerned(topic))
 
 
-def _tape(sources: AuditSources, day: date | None, on_progress: Callable[[str], None]) -> Iterable[AuditRow]:
+def _tape(
+    sources: AuditSources, day: date | None, began: datetime, on_progress: Callable[[str], None]
+) -> Iterable[AuditRow]:
     on_progress("ledger against lake")
-    for topic, partition, *numbers in compare_lake(sources.lake, _lake_ledger(sources.warehouse)):
-        yield AuditRow("ledger to lake", topic, partition, *numbers)
+    for numbers in compare_lake(sources.lake, _lake_ledger(sources.warehouse)):
+        yield AuditRow("ledger to lake", *numbers)
     on_progress("tape against tables")
-    for topic, partition, *numbers in compare_tape(sources.lake, sources.warehouse, sources.derive, day):
-        yield AuditRow("tape to tables", topic, partition, *numbers)
+    for dataset, numbers in compare_tape(sources.lake, sources.warehouse, sources.derive, day, began):
+        yield AuditRow("tape to tables", *numbers, dataset="" if dataset == QUARANTINE.name else dataset)
+
+
+def _concerned(topic: str) -> str:
+    """Name the dataset of a topic; empty for tapes and for quarantine, where records of any may lie."""
+    return next((d.name for d in (*MARKET, GAPS) if d.topic is not None and d.topic.name == topic), "")
 
 
 def _row(check: str, topic: str, partition: int, expected: int, found: int, wanted_hash: int, hash_: int) -> AuditRow:
@@ -164,9 +187,7 @@ def covered(ranges: Iterable[tuple[int, int]], end: int) -> tuple[int, int, int]
     return held, missing + max(end - reached, 0), twice
 
 
-def _ledger_to_table(warehouse: Warehouse, name: str) -> list[tuple[int, int, int, int, int]]:
-    dataset = next(d for d in DATASETS if d.name == name)
-    has_displacement = "displaced_hash" in dataset.column_index
+def _ledger_to_table(warehouse: Warehouse, dataset: Dataset, topic: str) -> list[tuple[int, int, int, int, int]]:
     # A row that took another's place is not new: the ledger counted its grain with the first one.
     sql = f"""
         SELECT partition, sum(wanted), sum(held), sum(wanted_hash), sum(held_hash) FROM
@@ -177,11 +198,10 @@ def _ledger_to_table(warehouse: Warehouse, name: str) -> list[tuple[int, int, in
             UNION ALL
             SELECT kafka_partition, 0, 1, toUInt64(0), {content_hash(dataset)}
             FROM {dataset.table} FINAL
-            {"" if has_displacement else "WHERE topic = {topic:String}"}
+            {"WHERE topic = {topic:String}" if dataset is QUARANTINE else ""}
         )
         GROUP BY partition ORDER BY partition"""
-    assert dataset.topic is not None
-    found = warehouse.rows(sql, {"sink": f"warehouse.{dataset.table}", "topic": dataset.topic.name})
+    found = warehouse.rows(sql, {"sink": f"warehouse.{dataset.table}", "topic": topic})
     return [(int(p), int(w), int(h), int(wh), int(hh)) for p, w, h, wh, hh in found]
 
 

@@ -1,44 +1,40 @@
 """What the lake's tape holds, against the ledger that closed it and the tables that were derived from it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from typing import Protocol
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.dataset as pads
 import xxhash
 
-from contracts.catalog import dataset as dataset_named
+from contracts.catalog import MARKET
+from contracts.dataset import Dataset
 from contracts.quarantine import QUARANTINE
-from contracts.tape import tape_topic
-from contracts.trades import TRADES
-from stores.lake import open_tape
+from contracts.tape import TAPE, tape_topic
+from stores.lake import read_tape
 from stores.settings import LakeSettings
 from stores.warehouse import Warehouse
 
-Derive = Callable[[pa.RecordBatch], dict[str, pa.Table]]
 Numbers = tuple[str, int, int, int, int, int]  # topic, partition, expected, found, missing, twice
 
 SPARK_SEED = 42  # of Spark's xxhash64, which the archive computes
 POSITION = ["connection_id", "message_number", "message_index"]
+PAYLOADS_AT_ONCE = 10_000
 
 
-def _scan(lake: LakeSettings, columns: list[str], day: date | None) -> Iterator[pa.RecordBatch]:
-    """Read the tape in batches; with `day`, only what can hold events of that day."""
-    table = open_tape(lake)
-    if table is None:
-        return
-    condition = None
-    if day is not None:
-        # An event may be stamped up to a day ahead of its receipt (contracts/trades.py), never more.
-        condition = pads.field("received_date") >= pa.scalar(day - timedelta(days=1))
-    yield from table.to_pyarrow_dataset().to_batches(columns=columns, filter=condition, batch_size=50_000)
+class Derive(Protocol):
+    """Parses a stretch of tape into rows by dataset; with `columns`, only these of the datasets that it names."""
+
+    def __call__(
+        self, batch: pa.RecordBatch, columns: Mapping[str, Sequence[str]] | None = None
+    ) -> dict[str, pa.Table]: ...
 
 
 def compare_lake(lake: LakeSettings, closed: Iterable[tuple[str, str, int, int, int]]) -> Iterator[Numbers]:
     """Compare rows and payload hashes with the ledger's (topic, topic id, partition, count, hash)."""
     frames = []
-    for batch in _scan(lake, ["topic_id", "kafka_partition", "kafka_offset", "payload"], None):
+    for batch in read_tape(lake, ["topic_id", "kafka_partition", "kafka_offset", "payload"]):
         hashes = [xxhash.xxh64_intdigest(payload, SPARK_SEED) for payload in batch["payload"].to_pylist()]
         frame = pl.DataFrame(pl.from_arrow(batch.select(["topic_id", "kafka_partition", "kafka_offset"])))
         frames.append(frame.with_columns(digest=pl.Series(hashes, dtype=pl.UInt64)))
@@ -56,70 +52,79 @@ def compare_lake(lake: LakeSettings, closed: Iterable[tuple[str, str, int, int, 
         yield topic, key[1], count, held, max(count - distinct, altered, 0), twice
 
 
-def compare_tape(lake: LakeSettings, warehouse: Warehouse, derive: Derive, day: date | None) -> Iterator[Numbers]:
+def compare_tape(
+    lake: LakeSettings, warehouse: Warehouse, derive: Derive, day: date | None, until: datetime
+) -> Iterator[tuple[str, Numbers]]:
     """Parse the tape again and look for every event: among the stored rows by its grain, or in quarantine.
 
-    Also the other way round: a stored row that no payload of the tape explains is missing from the tape.
+    Only what was received before `until` is compared: tables and lake do not keep the same pace.
+    Also the other way round: a stored row that no payload of the tape explains is missing from the tape. Yields the
+    dataset's name with the numbers.
     """
-    derived: dict[str, list[pl.DataFrame]] = {TRADES.name: [], QUARANTINE.name: []}
-    wanted = ["venue", "endpoint", "payload", "received_time", "connection_id", "message_number", "kafka_partition"]
-    for batch in _scan(lake, wanted, day):
-        partitions = pl.DataFrame(pl.from_arrow(batch.select(["connection_id", "message_number", "kafka_partition"])))
-        for name, rows in derive(batch).items():
-            keep = (
-                [*_grain(name), "venue", "event_time", *POSITION] if name != QUARANTINE.name else ["venue", *POSITION]
-            )
-            frame = pl.DataFrame(pl.from_arrow(rows.select(list(dict.fromkeys(keep)))))
+    wanted = {dataset.name: _kept(dataset) for dataset in (*MARKET, QUARANTINE)}
+    derived: dict[str, list[pl.DataFrame]] = {name: [] for name in wanted}
+    # An event may be stamped up to a day ahead of its receipt (a rule of its contract), never more.
+    since = None if day is None else day - timedelta(days=1)
+    columns = [*(column.name for column in TAPE.wire_columns), "kafka_partition"]
+    for batch in read_tape(lake, columns, since=since, rows=PAYLOADS_AT_ONCE):
+        partitions = pl.DataFrame(pl.from_arrow(batch.select([*POSITION[:2], "kafka_partition"])))
+        for name, rows in derive(batch, wanted).items():
+            frame = pl.DataFrame(pl.from_arrow(rows)).filter(pl.col("received_time") < until)
             derived[name].append(frame.join(partitions, on=POSITION[:2], how="left"))
     quarantined = _quarantined(warehouse)
-    yield from _trades(derived[TRADES.name], quarantined, warehouse, day)
-    if derived[QUARANTINE.name]:
-        refused = pl.concat(derived[QUARANTINE.name]).unique(subset=POSITION)
-        lost = refused.join(quarantined, on=POSITION, how="anti")
-        for (venue, partition), rows in refused.group_by("venue", "kafka_partition"):
-            missing = lost.filter((pl.col("venue") == venue) & (pl.col("kafka_partition") == partition)).height
-            yield _tape(venue), int(str(partition)), rows.height, rows.height - missing, missing, 0
+    for dataset in MARKET:
+        stored = _stored(dataset, warehouse, day, until)
+        for numbers in _rows(dataset, derived[dataset.name], quarantined, stored, day):
+            yield dataset.name, numbers
+    for numbers in _refused(derived[QUARANTINE.name], quarantined):
+        yield QUARANTINE.name, numbers
 
 
-def _trades(
-    frames: list[pl.DataFrame], quarantined: pl.DataFrame, warehouse: Warehouse, day: date | None
+def _kept(dataset: Dataset) -> list[str]:
+    """Name what is needed to find a row again: never its content, books would fill the memory."""
+    if dataset is QUARANTINE:
+        return ["venue", "received_time", *POSITION]
+    return list(dict.fromkeys([*dataset.grain, "venue", "event_time", "received_time", *POSITION]))
+
+
+def _refused(frames: list[pl.DataFrame], quarantined: pl.DataFrame) -> Iterator[Numbers]:
+    if frames:
+        refused = pl.concat(frames).unique(subset=POSITION)
+        yield from _by_partition(refused, refused.join(quarantined, on=POSITION, how="anti"))
+
+
+def _rows(
+    dataset: Dataset, frames: list[pl.DataFrame], quarantined: pl.DataFrame, stored: pl.DataFrame, day: date | None
 ) -> Iterator[Numbers]:
-    grain = _grain(TRADES.name)
-    stored = _stored(warehouse, day)
+    grain = list(dataset.grain)
     if not frames:
         if stored.height:
-            yield "tape (no payload)", -1, 0, stored.height, stored.height, 0
+            yield f"{dataset.name} (no payload)", -1, 0, stored.height, stored.height, 0
         return
     on_tape = pl.concat(frames)
     if day is not None:
         on_tape = on_tape.filter(pl.col("event_time").dt.date() == day)
     # Refused by a rule and never stored: its place is quarantine. Stored once is stored, however often it came.
     events = on_tape.join(quarantined, on=POSITION, how="anti").unique(subset=grain)
-    lost = events.join(stored, on=grain, how="anti")
-    for (venue, partition), rows in events.group_by("venue", "kafka_partition"):
-        missing = lost.filter((pl.col("venue") == venue) & (pl.col("kafka_partition") == partition)).height
-        yield _tape(venue), int(str(partition)), rows.height, rows.height - missing, missing, 0
+    yield from _by_partition(events, events.join(stored, on=grain, how="anti"))
     twice = stored.height - stored.unique(subset=grain).height
     untaped = stored.join(on_tape.unique(subset=grain), on=grain, how="anti").height
-    yield TRADES.name, -1, stored.height, stored.height - untaped, untaped, twice
+    yield dataset.name, -1, stored.height, stored.height - untaped, untaped, twice
 
 
-def _grain(name: str) -> list[str]:
-    return list(dataset_named(name).grain)
+def _by_partition(events: pl.DataFrame, lost: pl.DataFrame) -> Iterator[Numbers]:
+    for (venue, partition), rows in events.group_by("venue", "kafka_partition"):
+        missing = lost.filter((pl.col("venue") == venue) & (pl.col("kafka_partition") == partition)).height
+        yield tape_topic(str(venue)).name, int(str(partition)), rows.height, rows.height - missing, missing, 0
 
 
-def _tape(venue: object) -> str:
-    return tape_topic(str(venue)).name
-
-
-def _stored(warehouse: Warehouse, day: date | None) -> pl.DataFrame:
-    where = "1"
+def _stored(dataset: Dataset, warehouse: Warehouse, day: date | None, until: datetime) -> pl.DataFrame:
+    where = f"received_time < '{until:%Y-%m-%d %H:%M:%S.%f}'"
     if day is not None:
         start = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - only its text is used
-        where = f"event_time >= '{start}' AND event_time < '{start + timedelta(days=1)}'"
-    return pl.DataFrame(
-        pl.from_arrow(warehouse.table(f"SELECT {', '.join(TRADES.grain)} FROM {TRADES.table} FINAL WHERE {where}"))
-    )
+        where += f" AND event_time >= '{start}' AND event_time < '{start + timedelta(days=1)}'"
+    sql = f"SELECT {', '.join(dataset.grain)} FROM {dataset.table} FINAL WHERE {where}"
+    return pl.DataFrame(pl.from_arrow(warehouse.table(sql)))
 
 
 def _quarantined(warehouse: Warehouse) -> pl.DataFrame:

@@ -58,8 +58,3 @@ def decode(records: DataFrame, dataset: Dataset, schemas: Mapping[int, str]) -> 
         f.when(f.col("rejection").isNotNull(), f.coalesce("value", f.lit(b""))).alias("rejected_value"),
         *[f.col(f"record.{column.name}").alias(column.name) for column in dataset.wire_columns],
     )
-
-
-def judged(rows: DataFrame, dataset: Dataset) -> DataFrame:
-    """Add the column rejection to rows in wire columns: the first rule that they break, null where they keep all."""
-    return rows.withColumn("rejection", f.expr(broken_rule(dataset, prefix="")))

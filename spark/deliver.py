@@ -39,12 +39,31 @@ class WritePlan:
 
 
 @dataclass(frozen=True)
+class Span:
+    """What one chain of a series of books gained: the first and last of its sequences and times (µs)."""
+
+    venue: str
+    instrument: str
+    id_space: str
+    chain: str
+    first_sequence: int
+    last_sequence: int
+    first_time: int
+    last_time: int
+    last_received: int
+
+
+@dataclass(frozen=True)
 class Written:
-    """What became of one offset range; `touched` names series and the minutes (µs) whose bars may change."""
+    """What became of one offset range; `touched` names series and the minutes (µs) of which something may change.
+
+    `spans` is empty where the dataset knows no chains.
+    """
 
     delivery: Delivery
     touched: list[tuple[str, str, str, int]]
     newest_event_time: dict[str, int]  # by venue, microseconds
+    spans: list[Span]
 
 
 _connections: dict[WarehouseSettings, Warehouse] = {}
@@ -78,7 +97,8 @@ def parse_written(text: str) -> Written:
     """Read back what write_partition yielded."""
     values: dict[str, Any] = json.loads(text)
     touched = [(v, i, s, int(t)) for v, i, s, t in values["touched"]]
-    return Written(Delivery(**values["delivery"]), touched, values["newest_event_time"])
+    spans = [Span(**span) for span in values["spans"]]
+    return Written(Delivery(**values["delivery"]), touched, values["newest_event_time"], spans)
 
 
 def covered_range(rows: pa.Table, plan: WritePlan) -> Range:
@@ -119,7 +139,7 @@ def write_rows(rows: pa.Table, covered: Range, plan: WritePlan) -> Written:
         content_hash=0,
     )
     if accepted.num_rows == 0:
-        return Written(delivery, [], {})
+        return Written(delivery, [], {}, [])
     if dataset is QUARANTINE:
         stored = _with_delivery(accepted, covered, now)
         stored = stored.select([column.name for column in QUARANTINE.columns])
@@ -130,6 +150,7 @@ def write_rows(rows: pa.Table, covered: Range, plan: WritePlan) -> Written:
             ),
             [],
             {},
+            [],
         )
     placement = patiently(lambda: _place(accepted, dataset, covered, warehouse, plan.table))
     _insert(accepted, placement, plan, covered, now, warehouse, token)
@@ -146,7 +167,29 @@ def write_rows(rows: pa.Table, covered: Range, plan: WritePlan) -> Written:
         ),
         sorted(touched),
         dict(clocks),
+        _spans(accepted, placement, dataset),
     )
+
+
+def _spans(rows: pa.Table, placement: Placement, dataset: Dataset) -> list[Span]:
+    if "chain" not in dataset.column_index:
+        return []
+    series = [*dataset.grain[:3], "chain"]
+    sequence, time, received = pl.col(dataset.grain[3]), pl.col("event_time"), pl.col("received_time")
+    frame = pl.DataFrame(pl.from_arrow(rows.select([*series, dataset.grain[3], "event_time", "received_time"])))
+    found = (
+        frame[placement.counted["row"]]
+        .group_by(series)
+        .agg(
+            sequence.min().alias("first_sequence"),
+            sequence.max().alias("last_sequence"),
+            time.min().dt.timestamp("us").alias("first_time"),
+            time.max().dt.timestamp("us").alias("last_time"),
+            received.max().dt.timestamp("us").alias("last_received"),
+        )
+        .sort(series)
+    )
+    return [Span(**row) for row in found.iter_rows(named=True)]
 
 
 def _with_delivery(rows: pa.Table, covered: Range, now: datetime) -> pa.Table:

@@ -14,6 +14,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.errors import RetryableError, TapehouseError, TerminalError
 from spark.bars import BarKeeper
+from spark.book_snapshots import BookKeeper
 from spark.clocks import VenueClocks
 from spark.session import open_session
 from spark.settings import SparkSettings, StreamSettings
@@ -76,13 +77,15 @@ def serve(settings: StreamSettings, spark_settings: SparkSettings, bars_query: P
     spark = open_session("tapehouse-streams", spark_settings)
     patiently(lambda: _prepared(settings))
     bars = BarKeeper(Warehouse(settings.warehouse), bars_query, VenueClocks())
+    books = BookKeeper(Warehouse(settings.warehouse), settings.book_snapshot_s)
     patiently(bars.resume)
-    runner = StreamRunner(spark, settings, bars)
+    patiently(books.resume)
+    runner = StreamRunner(spark, settings, bars, books)
     queries = runner.start()
     _answer(port, settings, runner, queries)
     log.info("streams started: %s", ", ".join(sorted(runner.progress)))
     try:
-        _watch(queries, bars, stopping)
+        _watch(queries, bars, books, stopping)
     finally:
         for query in queries:
             query.stop()
@@ -103,7 +106,7 @@ def _prepared(settings: StreamSettings) -> None:
         raise RetryableError(f"{'; '.join(differences)}; `tapehouse migrate` applies what is missing")
 
 
-def _watch(queries: list[StreamingQuery], bars: BarKeeper, stopping: threading.Event) -> None:
+def _watch(queries: list[StreamingQuery], bars: BarKeeper, books: BookKeeper, stopping: threading.Event) -> None:
     last_tick = time.monotonic()
     while not stopping.wait(0.5):
         for query in queries:
@@ -111,6 +114,7 @@ def _watch(queries: list[StreamingQuery], bars: BarKeeper, stopping: threading.E
                 raise _ended(query)
         if time.monotonic() - last_tick >= 5:
             bars.tick()
+            books.tick()
             last_tick = time.monotonic()
 
 

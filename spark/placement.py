@@ -29,11 +29,12 @@ class Placement:
     """What a write amounts to.
 
     `insert` holds the column `row`, the index of each arrived row to insert, with its displaced_count and
-    displaced_hash. `touched` holds the grain's series and event_time of every row that this range stored or
-    displaced, also when an earlier attempt stored it already.
+    displaced_hash. `counted` holds the column `row` of every row that this range stored, also when an earlier attempt
+    stored it already; `touched` the grain's series and event_time of these and of the rows that they displaced.
     """
 
     insert: pl.DataFrame
+    counted: pl.DataFrame
     touched: pl.DataFrame
     stored_count: int
     duplicate_count: int
@@ -78,6 +79,7 @@ def place(arrived: pl.DataFrame, stored: pl.DataFrame, grain: list[str], covered
     times.append(counted.filter("known").select(*series, event_time=pl.col("event_time_stored")))
     return Placement(
         insert=insert,
+        counted=counted.select("row"),
         touched=pl.concat(times).unique(),
         stored_count=stored_count,
         duplicate_count=arrived.height - stored_count,

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from pyspark.sql.types import (
+    ArrayType,
     BinaryType,
     DataType,
     DecimalType,
@@ -16,16 +17,20 @@ from pyspark.sql.types import (
 
 from contracts.dataset import (
     AtMost,
-    Column,
     Dataset,
     Decimal,
+    EachNotNegative,
+    EachPositive,
+    ListOf,
     NotAheadOf,
     NotBefore,
     NotEmpty,
+    NotNegative,
     OneOf,
     Positive,
     ProductAtMost,
     Rule,
+    SameLength,
     Type,
 )
 
@@ -39,16 +44,18 @@ _TYPES: dict[Type, DataType] = {
 }
 
 
-def spark_type(column: Column) -> DataType:
-    """Return the column's Spark type."""
-    if isinstance(column.type, Decimal):
-        return DecimalType(column.type.precision, column.type.scale)
-    return _TYPES[column.type]
+def spark_type(type: Type | Decimal | ListOf) -> DataType:
+    """Return the Spark type of a column's type."""
+    if isinstance(type, ListOf):
+        return ArrayType(spark_type(type.item))
+    if isinstance(type, Decimal):
+        return DecimalType(type.precision, type.scale)
+    return _TYPES[type]
 
 
 def wire_schema(dataset: Dataset) -> StructType:
     """Return the schema of the dataset's records on the wire."""
-    return StructType([StructField(c.name, spark_type(c)) for c in dataset.wire_columns])
+    return StructType([StructField(c.name, spark_type(c.type)) for c in dataset.wire_columns])
 
 
 def _text(value: str) -> str:
@@ -61,6 +68,14 @@ def rule_expression(rule: Rule, prefix: str = "record.") -> str:
     match rule:
         case Positive():
             return f"{column} > 0"
+        case NotNegative():
+            return f"{column} >= 0"
+        case EachPositive():
+            return f"forall({column}, item -> item > 0)"
+        case EachNotNegative():
+            return f"forall({column}, item -> item >= 0)"
+        case SameLength():
+            return f"size({column}) = size({prefix}{rule.other})"
         case AtMost():
             return f"{column} <= {rule.limit}"
         case ProductAtMost():

@@ -17,7 +17,8 @@ def open_session(name: str, settings: SparkSettings) -> SparkSession:
     settings.scratch_dir.mkdir(parents=True, exist_ok=True)
     # Lengths inside a damaged Avro record must not make the JVM reserve gigabytes: its limits turn them into an
     # error of that record alone.
-    limits = " ".join(f"-Dorg.apache.avro.limits.{kind}.maxLength={64 * 1024 * 1024}" for kind in ("string", "bytes"))
+    lengths = {"string": 64 * 1024 * 1024, "bytes": 64 * 1024 * 1024, "collectionItems": 1024 * 1024}
+    limits = " ".join(f"-Dorg.apache.avro.limits.{kind}.maxLength={most}" for kind, most in lengths.items())
     java = f"{limits} -XX:+UseG1GC -Duser.timezone=UTC -Dderby.system.home={settings.scratch_dir}"
     # Spark takes these two from the environment alone: without them it binds to the host's outer address and runs
     # its workers on whatever python3 comes first.

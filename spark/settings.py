@@ -29,5 +29,9 @@ class StreamSettings:
     scratch_dir: Path
     venues: tuple[str, ...]
     write_interval_s: float = 1.0
+    slow_interval_s: float = 5.0
     archive_interval_s: float = 30.0
+    book_snapshot_s: float = 60.0
     max_offsets_a_batch: int = 200_000
+    # Where one record may be a whole book: their bytes bound a batch, not their number.
+    max_wide_offsets_a_batch: int = 20_000

@@ -1,4 +1,4 @@
-"""The micro-batch queries of one process: market.* and system.* to the warehouse, tape.* to the lake."""
+"""The micro-batch queries of one process: every delivered dataset to the warehouse, every tape to the lake."""
 
 import json
 import shutil
@@ -11,42 +11,55 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
+from contracts.books import BOOKS
+from contracts.catalog import DELIVERED
 from contracts.catalog import dataset as dataset_named
-from contracts.dataset import Dataset
+from contracts.dataset import Dataset, Topic
 from contracts.errors import RetryableError
-from contracts.quarantine import QUARANTINE
+from contracts.quotes import QUOTES
 from contracts.tape import TAPE, tape_topic
 from contracts.trades import TRADES
 from spark import archive
 from spark.bars import BarKeeper
+from spark.book_snapshots import BookKeeper
 from spark.decode import decode
 from spark.deliver import WritePlan, Written, parse_written, write_partition
 from spark.settings import StreamSettings
-from stores import broker, registry
+from stores import broker, lake, registry
 from stores.ledger import Delivery, close_ranges, next_offsets
 from stores.settings import BrokerSettings, RegistrySettings
 from stores.warehouse import Warehouse, patiently
 
+# What people wait for; the rest comes seldom, and a query that looks less often costs less.
+QUICK = (TRADES, QUOTES, BOOKS)
+
 
 @dataclass(frozen=True)
 class Stream:
-    """One query: a topic and the sink that it feeds."""
+    """One query: a topic, the sink that it feeds, how often, and how many records it takes at once."""
 
     dataset: Dataset
     topic: str
     sink: str
     interval_s: float
+    max_offsets: int
 
 
 def streams_of(settings: StreamSettings) -> list[Stream]:
     """List the queries that one process carries."""
-    tapes = [Stream(TAPE, tape_topic(v).name, archive.SINK, settings.archive_interval_s) for v in settings.venues]
-    tables = [
-        Stream(d, d.topic.name, f"warehouse.{d.table}", settings.write_interval_s)
-        for d in (TRADES, QUARANTINE)
-        if d.topic is not None
+    tables = [_table_stream(d, d.topic, settings) for d in DELIVERED if d.topic is not None]
+    tapes = [
+        Stream(TAPE, tape_topic(v).name, archive.SINK, settings.archive_interval_s, settings.max_offsets_a_batch)
+        for v in settings.venues
     ]
     return tables + tapes
+
+
+def _table_stream(dataset: Dataset, topic: Topic, settings: StreamSettings) -> Stream:
+    interval = settings.write_interval_s if dataset in QUICK else settings.slow_interval_s
+    wide = topic.max_message_bytes > Topic.max_message_bytes
+    limit = settings.max_wide_offsets_a_batch if wide else settings.max_offsets_a_batch
+    return Stream(dataset, topic.name, f"warehouse.{dataset.table}", max(interval, settings.write_interval_s), limit)
 
 
 @dataclass
@@ -89,7 +102,7 @@ def _source(spark: SparkSession, settings: StreamSettings, stream: Stream, start
         "subscribe": stream.topic,
         "startingOffsets": json.dumps({stream.topic: {str(p): o for p, o in starts.items()}}),
         "failOnDataLoss": "true",
-        "maxOffsetsPerTrigger": str(settings.max_offsets_a_batch),
+        "maxOffsetsPerTrigger": str(stream.max_offsets),
         "kafka.max.poll.records": "20000",
         "kafka.max.partition.fetch.bytes": str(17 * 1024 * 1024),
         "kafkaConsumer.pollTimeoutMs": "60000",
@@ -101,15 +114,17 @@ def _source(spark: SparkSession, settings: StreamSettings, stream: Stream, start
 class StreamRunner:
     """Starts the queries where the ledger ends and writes the ledger after each batch."""
 
-    def __init__(self, spark: SparkSession, settings: StreamSettings, bars: BarKeeper) -> None:
+    def __init__(self, spark: SparkSession, settings: StreamSettings, bars: BarKeeper, books: BookKeeper) -> None:
         self._spark = spark
         self._settings = settings
         self._bars = bars
+        self._books = books
         self.progress: dict[str, dict[str, Any]] = {}
 
     def start(self) -> list[StreamingQuery]:
         """Start every query; each gets its own checkpoint directory, which the next start throws away."""
         shutil.rmtree(self._settings.scratch_dir / "checkpoints", ignore_errors=True)
+        lake.ensure_tape(self._settings.lake)
         return [self._start(stream) for stream in streams_of(self._settings)]
 
     def _start(self, stream: Stream) -> StreamingQuery:
@@ -170,14 +185,20 @@ class StreamRunner:
         rows = decode(records, dataset_named(plan.dataset), book.known)
         summaries = rows.mapInArrow(partial(write_partition, plan=plan), "written string").collect()
         written: list[Written] = [parse_written(row["written"]) for row in summaries]
+        self._follow_up(plan.dataset, written)
+        return [w.delivery for w in written]
+
+    def _follow_up(self, dataset: str, written: list[Written]) -> None:
+        """Bring up to date what is made from the rows, before the ledger says that they are there."""
         touched = {minute for w in written for minute in w.touched}
-        if touched:
+        if dataset == TRADES.name and touched:
             newest: dict[str, int] = {}
             for w in written:
                 for venue, event_time in w.newest_event_time.items():
                     newest[venue] = max(event_time, newest.get(venue, 0))
             self._bars.update(touched, newest)
-        return [w.delivery for w in written]
+        elif dataset == BOOKS.name and touched:
+            self._books.update(touched, [span for w in written for span in w.spans])
 
     def _archive(self, records: DataFrame, book: SchemaBook, plan: WritePlan) -> list[Delivery]:
         return archive.archive_batch(records, book.known, plan, self._settings.lake)

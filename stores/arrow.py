@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from contracts.dataset import Column, Decimal, Type
+from contracts.dataset import Column, Decimal, ListOf, Type
 
 _TYPES = {
     Type.STRING: pa.string(),
@@ -16,13 +16,15 @@ _TYPES = {
 }
 
 
-def arrow_type(column: Column) -> pa.DataType:
-    """Return the column's Arrow type."""
-    if isinstance(column.type, Decimal):
-        return pa.decimal128(column.type.precision, column.type.scale)
-    return _TYPES[column.type]
+def arrow_type(type: Type | Decimal | ListOf) -> pa.DataType:
+    """Return the Arrow type of a column's type."""
+    if isinstance(type, ListOf):
+        return pa.list_(arrow_type(type.item))
+    if isinstance(type, Decimal):
+        return pa.decimal128(type.precision, type.scale)
+    return _TYPES[type]
 
 
 def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     """Return the Arrow schema of columns, in their order."""
-    return pa.schema([(column.name, arrow_type(column)) for column in columns])
+    return pa.schema([(column.name, arrow_type(column.type)) for column in columns])

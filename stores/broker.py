@@ -129,7 +129,8 @@ def topic_names(settings: BrokerSettings) -> list[str]:
 def _wanted_config(topic: Topic) -> dict[str, str]:
     return {
         "cleanup.policy": topic.cleanup_policy,
-        "retention.ms": str(topic.retention_hours * 3_600_000),
+        # -1 is unlimited in Kafka too, and there it counts milliseconds.
+        "retention.ms": str(topic.retention_hours * 3_600_000) if topic.retention_hours >= 0 else "-1",
         "max.message.bytes": str(topic.max_message_bytes),
         "message.timestamp.type": "LogAppendTime",
     }

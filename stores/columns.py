@@ -1,6 +1,6 @@
 """The ClickHouse form of a contract: column types, and the hash of a row's content."""
 
-from contracts.dataset import Column, Dataset, Decimal, Type
+from contracts.dataset import Column, Dataset, Decimal, ListOf, Type
 
 _TYPES = {
     Type.STRING: "String",
@@ -12,10 +12,16 @@ _TYPES = {
 }
 
 
+def _decimal(type: Decimal) -> str:
+    return f"Decimal({type.precision}, {type.scale})"
+
+
 def clickhouse_type(column: Column) -> str:
     """Return the column's ClickHouse type."""
+    if isinstance(column.type, ListOf):
+        return f"Array({_decimal(column.type.item)})"
     if isinstance(column.type, Decimal):
-        return f"Decimal({column.type.precision}, {column.type.scale})"
+        return _decimal(column.type)
     name = _TYPES[column.type]
     return f"LowCardinality({name})" if column.repeats else name
 
@@ -26,6 +32,8 @@ def clickhouse_columns(dataset: Dataset) -> dict[str, str]:
 
 
 def _canonical(column: Column) -> str:
+    if isinstance(column.type, ListOf):
+        return f"arrayStringConcat(arrayMap(item -> toString(reinterpretAsInt128(item)), {column.name}), ',')"
     if isinstance(column.type, Decimal):
         return f"toString(reinterpretAsInt128({column.name}))"
     if column.type is Type.TIMESTAMP:
@@ -40,8 +48,8 @@ SEPARATOR = "\x1f"
 def content_hash(dataset: Dataset) -> str:
     """Return the SQL expression of a row's content hash.
 
-    xxHash64 over the content columns as text, in contract order: decimals as whole numbers of their last digit,
-    times as microseconds. stores/hashing.py computes the same from Arrow.
+    xxHash64 over the content columns as text, in contract order: decimals as whole numbers of their last digit
+    (lists of them with commas between), times as microseconds. stores/hashing.py computes the same from Arrow.
     """
     parts = ", ".join(_canonical(column) for column in dataset.content_columns)
     return f"xxHash64(concatWithSeparator('\\x1f', {parts}))"

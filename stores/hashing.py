@@ -6,15 +6,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from contracts.dataset import Column, Dataset, Decimal, Type
+from contracts.dataset import Column, Dataset, Decimal, ListOf, Type
 from stores.columns import SEPARATOR
 
 
+def _whole(type: Decimal, values: pa.Array) -> pa.Array:
+    """Write decimals as whole numbers of their last digit."""
+    exact = values.cast(pa.decimal128(type.precision, type.scale))
+    return exact.view(pa.decimal128(type.precision, 0)).cast(pa.string())
+
+
+def _joined(type: Decimal, lists: pa.Array) -> pa.Array:
+    """Write each list of decimals with commas between, all of them at once."""
+    lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+    offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))), pa.int32())
+    return pc.binary_join(pa.ListArray.from_arrays(offsets, _whole(type, lists.flatten())), ",")
+
+
 def _canonical(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
-    if isinstance(column.type, Decimal):
-        whole = pa.decimal128(column.type.precision, 0)
-        chunks = [chunk.cast(pa.decimal128(column.type.precision, column.type.scale)) for chunk in values.chunks]
-        values = pa.chunked_array([chunk.view(whole) for chunk in chunks], whole)
+    if isinstance(column.type, ListOf):
+        values = pa.chunked_array([_joined(column.type.item, chunk) for chunk in values.chunks], pa.string())
+    elif isinstance(column.type, Decimal):
+        values = pa.chunked_array([_whole(column.type, chunk) for chunk in values.chunks], pa.string())
     elif column.type is Type.TIMESTAMP:
         values = values.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
     elif column.type is Type.BYTES:

@@ -24,12 +24,23 @@ from stores.settings import BrokerSettings, RegistrySettings, WarehouseSettings
 from stores.warehouse import Warehouse
 
 STORES = {"kafka", "registry", "warehouse", "redis"}
-FLOW = {"replay", "collector", "streams"}
-# Two sessions at once need two: TEST_PORT_OFFSET.
-PORT_OFFSET = int(os.environ.get("TEST_PORT_OFFSET", "20000"))
+FLOW = {"replay", "collector-binance", "collector-coinbase", "collector-kraken", "streams"}
+# Two sessions at once need two: TEST_PORT_OFFSET. So do the workers of one session (pytest-xdist).
+PORT_OFFSET = int(os.environ.get("TEST_PORT_OFFSET", "20000")) + 500 * int(
+    os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+)
+# Folders that share one running platform; xdist gives a group to one worker.
+SHARING = ("flow", "spark", "stores", "assets", "jobs", "quality")
 
 
-def wait_until(claim: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share a platform on one worker, and everything else beside them."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        item.add_marker(pytest.mark.xdist_group("platform" if folder in SHARING else "own"))
+
+
+def wait_until(claim: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
     """Poll a claim until it holds; what it asks may be away for a while."""
     end = time.monotonic() + seconds
     while True:

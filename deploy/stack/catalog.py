@@ -8,30 +8,40 @@ from deploy.stack import dagster, kafka, redis, registry, rooms
 from deploy.stack.service import Service
 from deploy.stack.settings import StackSettings
 
-NAMES = (
-    "kafka",
-    "registry",
-    "warehouse",
-    "redis",
-    "replay",
-    "collector",
-    "streams",
-    "dagster-webserver",
-    "dagster-daemon",
-)
-"""Every process, in the order in which `status` shows them."""
-
 PREPARED_AFTER = frozenset({"kafka", "registry", "warehouse"})
 """What must be healthy before topics, schemas and tables can be made."""
 
-STOP_ORDER = (
-    ("collector",),
-    ("streams",),
-    ("dagster-daemon", "dagster-webserver"),
-    ("replay", "warehouse", "redis", "registry"),
-    ("kafka",),
-)
-"""Who produces stops before who consumes, and Kafka last: nothing is left half-way."""
+
+def names(settings: StackSettings) -> tuple[str, ...]:
+    """Name every process, in the order in which `status` shows them: one collector a venue, so that none slows another.
+
+    A platform of one's own may lack venues; the names of its collectors follow.
+    """
+    return (
+        "kafka",
+        "registry",
+        "warehouse",
+        "redis",
+        "replay",
+        *map(rooms.collector_name, settings.venues),
+        "streams",
+        "dagster-webserver",
+        "dagster-daemon",
+    )
+
+
+def stop_order(settings: StackSettings) -> tuple[tuple[str, ...], ...]:
+    """Group the processes by when they stop.
+
+    Who produces stops before who consumes, and Kafka last: nothing is left half-way.
+    """
+    return (
+        tuple(map(rooms.collector_name, settings.venues)),
+        ("streams",),
+        ("dagster-daemon", "dagster-webserver"),
+        ("replay", "warehouse", "redis", "registry"),
+        ("kafka",),
+    )
 
 
 def services(settings: StackSettings, java: Path) -> dict[str, Service]:
@@ -42,7 +52,7 @@ def services(settings: StackSettings, java: Path) -> dict[str, Service]:
         rooms.warehouse(settings),
         redis.redis(settings),
         rooms.replay(settings),
-        rooms.collector(settings),
+        *(rooms.collector(settings, venue) for venue in settings.venues),
         rooms.streams(settings),
         dagster.webserver(settings),
         dagster.daemon(settings),
@@ -50,11 +60,12 @@ def services(settings: StackSettings, java: Path) -> dict[str, Service]:
     return {service.name: service for service in described}
 
 
-def chosen(only: Collection[str] | None, live: bool = False) -> tuple[str, ...]:
+def chosen(settings: StackSettings, only: Collection[str] | None) -> tuple[str, ...]:
     """Return the names to start: those of `only`, else all; a live platform has no use for the replay server."""
+    known = names(settings)
     if only is None:
-        return tuple(name for name in NAMES if not (live and name == "replay"))
-    unknown = sorted(set(only) - set(NAMES))
+        return tuple(name for name in known if not (settings.live and name == "replay"))
+    unknown = sorted(set(only) - set(known))
     if unknown:
-        raise TerminalError(f"no such service: {', '.join(unknown)}; there are: {', '.join(NAMES)}")
-    return tuple(name for name in NAMES if name in only)
+        raise TerminalError(f"no such service: {', '.join(unknown)}; there are: {', '.join(known)}")
+    return tuple(name for name in known if name in only)

@@ -36,7 +36,7 @@ def up(
     to do; what did become healthy keeps running.
     """
     progress = progress or Progress()
-    names = catalog.chosen(only, settings.live)
+    names = catalog.chosen(settings, only)
     with locked(settings):
         services = catalog.services(settings, java())
         refuse_full_disk(settings)
@@ -65,19 +65,19 @@ def down(settings: StackSettings, progress: Progress | None = None) -> None:
 
 def start_one(settings: StackSettings, name: str, progress: Progress | None = None) -> None:
     """Start one process of a platform that is up and wait until it is healthy."""
-    service = catalog.services(settings, java())[catalog.chosen({name})[0]]
+    service = catalog.services(settings, java())[catalog.chosen(settings, {name})[0]]
     Startup(settings, supervisor.Supervisor(settings), [service], None, progress or Progress()).run()
 
 
 def stop_one(settings: StackSettings, name: str) -> None:
     """Stop one process in good order and keep it stopped; returns when it has ended."""
-    service = catalog.services(settings, java())[catalog.chosen({name})[0]]
+    service = catalog.services(settings, java())[catalog.chosen(settings, {name})[0]]
     supervisor.Supervisor(settings).stop([name], service.stop_seconds + supervisor.STOP_GRACE_SECONDS)
 
 
 def kill(settings: StackSettings, name: str, number: signal.Signals = signal.SIGKILL) -> int:
     """Signal a process and its children as a crash would; the supervisor starts it again. Returns its pid."""
-    pid = int(supervisor.Supervisor(settings).process(catalog.chosen({name})[0])["pid"])
+    pid = int(supervisor.Supervisor(settings).process(catalog.chosen(settings, {name})[0])["pid"])
     if not processes.kill_group(pid, number):
         raise TerminalError(f"{name} does not run, so it cannot be killed; tapehouse status shows what runs")
     return pid
@@ -147,7 +147,7 @@ def end_all(settings: StackSettings, progress: Progress) -> None:
     running = supervisor.Supervisor(settings)
     try:
         if running.answers():
-            stop_in_order(running, progress)
+            stop_in_order(settings, running, progress)
             running.call("shutdown")
             processes.ended_not(processes.marked(settings), 15)
         processes.end(processes.marked(settings), seconds=15)
@@ -158,9 +158,9 @@ def end_all(settings: StackSettings, progress: Progress) -> None:
         raise TerminalError(f"processes {pids} cannot be ended; end them by hand: kill -9 {pids.replace(',', '')}")
 
 
-def stop_in_order(running: supervisor.Supervisor, progress: Progress) -> None:
+def stop_in_order(settings: StackSettings, running: supervisor.Supervisor, progress: Progress) -> None:
     """Stop each group of processes before the next."""
-    for group in catalog.STOP_ORDER:
+    for group in catalog.stop_order(settings):
         states = running.processes()
         alive = [name for name in group if states.get(name, {}).get("pid")]
         if not alive:

@@ -77,7 +77,7 @@ def status(settings: StackSettings, lags: Mapping[str, int] | None = None) -> St
         return of_service(settings, service, states.get(service.name, {}), restarts, lags)
 
     with ThreadPoolExecutor(max_workers=len(described)) as pool:
-        reports = tuple(pool.map(report, (described[name] for name in catalog.NAMES)))
+        reports = tuple(pool.map(report, (described[name] for name in catalog.names(settings))))
     own = of_supervisor(settings, running, states) if states else ()
     return StackReport(reports, own, sum(one.memory_bytes for one in (*reports, *own)))
 

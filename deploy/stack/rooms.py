@@ -15,10 +15,15 @@ def replay(settings: StackSettings) -> Service:
     return served(settings, "replay", "/health")
 
 
-def collector(settings: StackSettings) -> Service:
-    """Describe the collector; it waits for the venue it is to listen to."""
+def collector_name(venue: str) -> str:
+    """Name the process that collects from a venue."""
+    return f"collector-{venue}"
+
+
+def collector(settings: StackSettings, venue: str) -> Service:
+    """Describe a venue's collector; it waits for the venue it is to listen to."""
     after = {PREPARED} if settings.live else {PREPARED, "replay"}
-    return served(settings, "collector", "/health", after=frozenset(after), stop_seconds=30)
+    return served(settings, collector_name(venue), "/health", after=frozenset(after), stop_seconds=30)
 
 
 def streams(settings: StackSettings) -> Service:

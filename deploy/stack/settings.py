@@ -10,8 +10,8 @@ from pathlib import Path
 class StackSettings:
     """Where the local platform lives and what its processes are given.
 
-    `environment` is what every process gets beside the caller's own environment (TAPEHOUSE_* settings);
-    `ports` names each service's port on loopback. Two stacks with other ports and another data_dir live side by side.
+    `environment` is what every process gets beside the caller's own environment (TAPEHOUSE_* settings); `venues` have a
+    collector each; `ports` names each service's port on loopback. Two stacks with other ports and another data_dir live side by side.
     A process that is alive but fails its health check for `unhealthy_seconds` is restarted.
     """
 
@@ -22,6 +22,7 @@ class StackSettings:
     repository: Path
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     live: bool = False
+    venues: tuple[str, ...] = ()
     unhealthy_seconds: float = 60.0
 
     @property
@@ -54,6 +55,7 @@ class StackSettings:
                 "python": str(self.python),
                 "repository": str(self.repository),
                 "live": self.live,
+                "venues": self.venues,
                 "unhealthy_seconds": self.unhealthy_seconds,
             }
         )
@@ -69,5 +71,6 @@ class StackSettings:
             python=Path(read["python"]),
             repository=Path(read["repository"]),
             live=read["live"],
+            venues=tuple(read["venues"]),
             unhealthy_seconds=read["unhealthy_seconds"],
         )

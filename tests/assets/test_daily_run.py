@@ -6,6 +6,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from assets.specs import asset_key
+from contracts.catalog import MARKET
 from contracts.errors import RetryableError, TerminalError
 
 DAY = "2021-07-22"
@@ -22,23 +24,25 @@ def run(location: dg.Definitions, instance: dg.DagsterInstance, **how: Any) -> d
     return location.resolve_job_def("daily").execute_in_process(instance=instance, raise_on_error=False, **how)
 
 
-def unbalanced() -> Any:
+def unbalanced(dataset: str = "market.trades") -> Any:
     from quality.audit import AuditReport, AuditRow
 
-    good = [AuditRow("kafka to ledger", "market.trades", p, 9, 9, 0, 0) for p in range(4)]
-    return AuditReport([*good, AuditRow("tape to tables", "market.trades", 2, 9, 7, 3, 1)])
+    good = [AuditRow("kafka to ledger", dataset, p, 9, 9, 0, 0, dataset) for p in range(4)]
+    return AuditReport([*good, AuditRow("tape to tables", "tape.binance", 2, 9, 7, 3, 1, dataset)])
 
 
-def check_of(result: dg.ExecuteInProcessResult) -> Any:
-    (found,) = result.get_asset_check_evaluations()
-    return found
+def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    """Return the evaluations of the audit by table."""
+    return {found.asset_key.to_user_string(): found for found in result.get_asset_check_evaluations()}
 
 
 def test_a_balanced_day_is_rolled_up_with_its_numbers(bars: None, location: Any, instance: Any, auditor: Any) -> None:
     result = run(location, instance, partition_key=DAY)
     assert result.success
     assert [str(day) for day in auditor.asked] == [DAY]
-    assert check_of(result).passed
+    checks = checks_of(result)
+    assert set(checks) == {asset_key(dataset).to_user_string() for dataset in MARKET}
+    assert all(check.passed for check in checks.values())
     counts = {}
     for key in ROLLUPS:
         (event,) = result.asset_materializations_for_node("_".join(key.path))
@@ -55,13 +59,26 @@ def test_a_failed_audit_stops_the_rollups_and_shows_what_is_wrong_first(
     auditor.report = unbalanced()
     result = run(location, instance, partition_key=DAY)
     assert not result.success
-    check = check_of(result)
+    check = checks_of(result)["market/trades"]
     assert (check.passed, check.blocking, check.severity) == (False, True, dg.AssetCheckSeverity.ERROR)
     assert check.description == "2021-07-22: 3 missing, 1 twice"
     first = check.metadata["audit"].records[0].data
     assert (first["check"], first["partition"], first["missing"]) == ("tape to tables", 2, 3)
     assert instance.get_materialized_partitions(ROLLUPS[0]) == set()
     assert stored.rollup("5m") == []
+
+
+def test_a_fault_of_another_table_is_told_there_and_holds_no_bars_back(
+    bars: None, location: Any, instance: Any, auditor: Any, stored: Any
+) -> None:
+    auditor.report = unbalanced("market.books")
+    result = run(location, instance, partition_key=DAY)
+    assert result.success
+    checks = checks_of(result)
+    assert {name for name, check in checks.items() if not check.passed} == {"market/books"}
+    assert not checks["market/books"].blocking
+    assert checks["market/books"].severity is dg.AssetCheckSeverity.ERROR
+    assert len(stored.rollup("5m")) == 3
 
 
 def test_several_days_in_one_run_each_get_their_own_numbers(

@@ -7,20 +7,27 @@ import dagster as dg
 import pytest
 
 from assets.processes import ProcessView
+from assets.specs import asset_key
+from contracts.catalog import DATASETS
+from contracts.dataset import Type
+from contracts.gaps import GAPS, MARKS
+from contracts.rollups import ROLLUPS
 from orchestration.definitions import build
+from stores.arrow import arrow_schema
 
 NOON = datetime(2021, 7, 22, 12, tzinfo=UTC)
 TRADES, BARS = dg.AssetKey(["market", "trades"]), dg.AssetKey(["market", "bars"])
 
 
 class StubProcesses:
-    """Streams that run, a collector that does not."""
+    """Streams that run, a collector that does not, and two that nobody has heard of."""
 
     def view(self, _: Any) -> dict[str, ProcessView]:
         stream = {"lag": 12, "rows_per_s": 80.5, "rows": 700, "batches": 9, "offsets": {"0": 700}}
         streams = {"market.trades": stream | {"last_batch": "2026-11-21T08:00:01.000Z"}, "tape.binance": stream}
         healthy = ProcessView("streams", "healthy", uptime_s=60, restarts=2, health={"streams": streams})
-        return {"streams": healthy, "collector": ProcessView("collector", "stopped", reason="ended too often")}
+        stopped = ProcessView("collector-binance", "stopped", reason="ended too often")
+        return {"streams": healthy, "collector-binance": stopped}
 
 
 @pytest.fixture
@@ -71,13 +78,32 @@ def test_streams_show_lag_rate_and_last_batch_and_a_dead_process_shows_why(obser
     }
     assert trades["last_batch"] == datetime(2026, 11, 21, 8, 0, 1, tzinfo=UTC).timestamp()
     assert found["streams/system_quarantine"] == {"state": "healthy", "restarts": 2, "uptime_s": 60}
+    assert found["collector/kraken"]["state"] == "unknown"
     assert found["collector/binance"] == {"state": "stopped", "restarts": 0, "reason": "ended too often"}
 
 
 def test_every_stored_table_is_noted_also_when_it_is_empty(observing: Any, instance: Any) -> None:
     found = noted(observe(observing, instance))
     counts = {name: told["dagster/row_count"] for name, told in found.items() if "dagster/row_count" in told}
-    assert counts == dict.fromkeys(("market/trades", "market/bars", "system/quarantine", "delivery/ledger", "tape"), 0)
+    tables = [d for d in DATASETS if d not in (MARKS, *(rollup.dataset for rollup in ROLLUPS))]
+    assert counts == dict.fromkeys((asset_key(dataset).to_user_string() for dataset in tables), 0)
+
+
+def test_gaps_are_noted_as_they_stand_now_not_by_their_revisions(observing: Any, instance: Any, stored: Any) -> None:
+    moment = {column.name: NOON for column in GAPS.columns if column.type is Type.TIMESTAMP}
+    empty = {column.name: "" if column.type is Type.STRING else 0 for column in GAPS.columns} | moment
+    told = [
+        {"gap_number": number, "revision": revision, "state": state, "missing_count": missing, "kind": "trade_ids"}
+        for number, revision, state, missing in [(1, 1, "open", 9), (1, 2, "filled", 0), (2, 1, "open", 5)]
+    ]
+    stored._insert(GAPS.table, arrow_schema(GAPS.columns), [empty | {"venue": "kraken"} | row for row in told])
+    try:
+        found = noted(observe(observing, instance))["system/gaps"]
+    finally:
+        stored.warehouse.run(f"TRUNCATE TABLE {GAPS.table}")
+    assert (found["open_gaps"], found["unfillable_gaps"]) == (1, 0)
+    standing = {record.data["state"]: record.data["missing"] for record in found["gaps"].records}
+    assert standing == {"open": 5, "filled": 0}
 
 
 def test_a_changed_day_is_noted_once_and_again_when_it_changes(

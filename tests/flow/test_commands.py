@@ -12,6 +12,8 @@ import pytest
 from assets.processes import LocalProcesses
 from orchestration.values import environment_of
 
+COLLECTOR = "collector-binance"
+
 
 @pytest.fixture
 def tapehouse(flow: Any) -> Any:
@@ -68,14 +70,14 @@ def test_a_wrong_day_is_a_usage_error_and_an_unknown_venue_one_clear_line(tapeho
     assert tapehouse("rebuild", "--day", "yesterday").returncode == 2
     done = tapehouse("record", str(tmp_path / "x"), "--venue", "nasdaq")
     assert done.returncode == 1
-    assert done.stderr.strip() == "no venue is called 'nasdaq'; valid: binance"
+    assert done.stderr.strip().startswith("no venue is called 'nasdaq'; valid: binance, coinbase, kraken")
 
 
 def test_status_shows_every_process_with_its_lag_and_memory(tapehouse: Any) -> None:
     told = json.loads(tapehouse("status", "--json").stdout)
     services = {service["name"]: service for service in told["services"]}
-    assert set(services) >= {"kafka", "registry", "warehouse", "redis", "replay", "collector", "streams"}
-    for name in ("collector", "streams"):
+    assert set(services) >= {"kafka", "registry", "warehouse", "redis", "replay", "collector-binance", "streams"}
+    for name in ("collector-binance", "collector-kraken", "streams"):
         assert services[name]["state"] == "healthy"
         assert services[name]["lag"] is not None
         assert services[name]["memory_bytes"] > 10_000_000
@@ -86,10 +88,10 @@ def test_a_process_restarted_from_the_ui_goes_on_where_it_was(road: Any, wait_un
     road.play(records[:100])
     wait_until(lambda: road.stored() == 100, "100 trades stored")
     processes = LocalProcesses(road.platform.stack)
-    before = processes.view(["collector"])["collector"]
+    before = processes.view([COLLECTOR])[COLLECTOR]
     assert (before.state, before.health["status"]) == ("healthy", "running")
-    processes.restart("collector")
-    after = processes.view(["collector"])["collector"]
+    processes.restart(COLLECTOR)
+    after = processes.view([COLLECTOR])[COLLECTOR]
     assert after.state == "healthy"
     assert (after.uptime_s or 0) < (before.uptime_s or 0)
     road.play(records[100:])

@@ -11,6 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from contracts.avro import avro_schema, avro_text
+from contracts.books import BOOKS
 from contracts.dataset import Dataset
 from contracts.trades import TRADES
 from spark.decode import decode
@@ -89,3 +90,48 @@ def test_every_damaged_record_has_its_reason_and_its_bytes(decoded: Any) -> None
     assert [row["kafka_offset"] for row in rows] == list(range(len(cases)))
     for row, (value, reason) in zip(rows, cases, strict=True):
         assert row["rejected_value"] == (None if reason is None else value or b"")
+
+
+LISTS = ("bid_prices", "bid_quantities", "ask_prices", "ask_quantities")
+BOOK: dict[str, Any] = {
+    "venue": "kraken", "instrument": "XBT/USD", "id_space": "v1.book-1000", "update_id": "c:5:0", "venue_sequence": 7,
+    "kind": "delta", "chain": "c", "first_sequence": 7, "previous_sequence": -1, "depth": 1000, "checksum": 974947235,
+    "bid_prices": [Decimal("61800.3"), Decimal("61800.2")], "bid_quantities": [Decimal("0.000000001234"), Decimal(0)],
+    "ask_prices": [], "ask_quantities": [], "event_time": 1_723_161_256_322_000, "event_clock": "venue",
+    "received_time": 1_723_161_255_088_176, "connection_id": "c", "message_number": 5, "message_index": 0,
+}  # fmt: skip
+
+
+def encode_book(**changes: object) -> bytes:
+    buffer = io.BytesIO()
+    buffer.write(struct.pack(">bI", 0, CURRENT))
+    plain = json.dumps(avro_schema(BOOKS)).replace('{"type": "long", "logicalType": "timestamp-micros"}', '"long"')
+    fastavro.schemaless_writer(buffer, fastavro.parse_schema(json.loads(plain)), {**BOOK, **changes})
+    return buffer.getvalue()
+
+
+def test_books_are_read_digit_for_digit_and_every_broken_rule_of_their_lists_is_named(spark: SparkSession) -> None:
+    one, none = [Decimal(1)], [Decimal(0)]
+    good = encode_book()
+    # Behind chain, first and previous sequence stands the number of bids; here it says two thousand million.
+    place = good.index(b"\x02c\x0e\x01\x04") + 4
+    cases: list[tuple[bytes, str | None]] = [
+        (good, None),
+        (encode_book(bid_prices=[], bid_quantities=[]), None),
+        (encode_book(ask_prices=one, ask_quantities=none), None),
+        (encode_book(bid_prices=one), "bid_levels_uneven"),
+        (encode_book(ask_quantities=one), "ask_levels_uneven"),
+        (encode_book(ask_prices=none, ask_quantities=one), "ask_price_not_positive"),
+        (encode_book(bid_prices=[*one, *none], bid_quantities=[*one, *one]), "bid_price_not_positive"),
+        (encode_book(bid_prices=one, bid_quantities=[-one[0]]), "bid_quantity_negative"),
+        (encode_book(ask_prices=one, ask_quantities=[-one[0]]), "ask_quantity_negative"),
+        (encode_book(kind="rumour"), "kind_unknown"),
+        (good[:-30], "undecodable"),
+        (good[:place] + b"\xfe\xff\xff\xff\x0f" + good[place + 1 :], "undecodable"),
+    ]
+    rows = [(value, "market.books", 0, offset) for offset, (value, _) in enumerate(cases)]
+    frame = spark.createDataFrame(rows, "value binary, topic string, partition int, offset bigint").coalesce(1)
+    found = [row.asDict() for row in decode(frame, BOOKS, {CURRENT: avro_text(BOOKS)}).collect()]
+    assert [row["rejection"] for row in found] == [reason for _, reason in cases]
+    assert {name: found[0][name] for name in LISTS} == {name: BOOK[name] for name in LISTS}
+    assert {name: found[1][name] for name in LISTS} == {name: [] for name in LISTS}

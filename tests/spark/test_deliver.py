@@ -8,9 +8,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from contracts.books import BOOKS
+from contracts.catalog import DELIVERED
+from contracts.dataset import Column, Dataset, ListOf, Type
 from contracts.errors import RetryableError, TerminalError
+from contracts.quarantine import QUARANTINE
 from contracts.trades import TRADES
-from spark.deliver import WritePlan, parse_written, write_partition
+from spark.deliver import Span, WritePlan, parse_written, write_partition
 from stores.arrow import arrow_schema
 from stores.columns import content_hash
 from stores.settings import BrokerSettings
@@ -140,3 +144,78 @@ def test_rows_of_a_topic_that_was_made_again_are_not_stored(plan: WritePlan, pla
     with pytest.raises(TerminalError, match="was deleted and created anew"):
         write(asking, decoded(0, 3))
     assert held(plan)[0] == 0
+
+
+def blank(column: Column) -> Any:
+    """Make up a value of any column."""
+    if isinstance(column.type, ListOf):
+        return [Decimal("1.5"), Decimal(0)]
+    if not isinstance(column.type, Type):
+        return Decimal("1.5")
+    return {Type.STRING: "x", Type.TIMESTAMP: DAY, Type.BYTES: b"x"}.get(column.type, 1)
+
+
+def decoded_of(dataset: Dataset, first: int, last: int, **changes: Any) -> pa.RecordBatch:
+    """Rows of any dataset as decode() hands them over, each grain once."""
+    place = {"received_time": DAY, "message_index": 0, "event_time": DAY}
+    rows = [
+        {c.name: blank(c) for c in dataset.wire_columns}
+        | place
+        | {"message_number": n, dataset.grain[3]: n, "kafka_partition": 0, "kafka_offset": n, **changes}
+        for n in range(first, last + 1)
+    ]
+    status = {"kafka_partition": pa.int32(), "kafka_offset": pa.int64(), "rejection": pa.string()}
+    schema = pa.schema([*status.items(), ("rejected_value", pa.binary()), *arrow_schema(dataset.wire_columns)])
+    return pa.RecordBatch.from_pylist(rows, schema=schema)
+
+
+@pytest.mark.parametrize("dataset", [d for d in DELIVERED if d is not QUARANTINE], ids=lambda d: d.name)
+def test_every_delivered_dataset_is_stored_once_however_its_ranges_are_cut(platform: Any, dataset: Dataset) -> None:
+    assert dataset.topic is not None
+    table = f"deliver_all_{dataset.table}"
+    warehouse = Warehouse(platform.warehouse)
+    warehouse.run(f"CREATE TABLE {table} AS {dataset.table}")
+    plan = WritePlan(
+        dataset=dataset.name, topic=dataset.topic.name, topic_id="T", broker=None, warehouse=platform.warehouse,
+        schemas_fresh=True, table=table,
+    )  # fmt: skip
+    try:
+        closed = write(plan, decoded_of(dataset, 0, 9))
+        write(plan, decoded_of(dataset, 10, 14))  # dies before the ledger
+        again = write(plan, decoded_of(dataset, 10, 29))
+        assert (closed.delivery.stored_count, again.delivery.stored_count, again.delivery.duplicate_count) == (
+            10,
+            20,
+            0,
+        )
+        count, digest = warehouse.rows(f"SELECT count(), sum({content_hash(dataset)}) FROM {table} FINAL")[0]
+        assert count == 30
+        assert digest == (closed.delivery.content_hash + again.delivery.content_hash) % 2**64
+        # The same rows once more, later on the tape.
+        later = decoded_of(dataset, 0, 9, received_time=DAY + 5).to_pylist()
+        moved = [{**row, "kafka_offset": row["kafka_offset"] + 30} for row in later]
+        repeated = write(plan, pa.RecordBatch.from_pylist(moved, schema=decoded_of(dataset, 0, 0).schema))
+        assert (repeated.delivery.stored_count, repeated.delivery.duplicate_count) == (0, 10)
+        assert (repeated.touched, repeated.spans) == ([], [])
+    finally:
+        warehouse.run(f"DROP TABLE {table}")
+
+
+def test_a_write_of_books_says_how_far_each_chain_was_changed(platform: Any) -> None:
+    warehouse = Warehouse(platform.warehouse)
+    warehouse.run(f"CREATE TABLE deliver_spans AS {BOOKS.table}")
+    plan = WritePlan(
+        dataset=BOOKS.name, topic="market.books", topic_id="T", broker=None, warehouse=platform.warehouse,
+        schemas_fresh=True, table="deliver_spans",
+    )  # fmt: skip
+    first = decoded_of(BOOKS, 0, 4, chain="a", event_time=DAY + 7)
+    second = decoded_of(BOOKS, 5, 9, chain="b", received_time=DAY + 9, event_time=DAY + 3)
+    try:
+        told = write(plan, first, second)
+    finally:
+        warehouse.run("DROP TABLE deliver_spans")
+    assert told.spans == [
+        Span("x", "x", "x", "a", 0, 4, DAY + 7, DAY + 7, DAY),
+        Span("x", "x", "x", "b", 5, 9, DAY + 3, DAY + 3, DAY + 9),
+    ]
+    assert told.touched == [("x", "x", "x", DAY)]

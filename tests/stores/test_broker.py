@@ -7,6 +7,7 @@ import pytest
 
 from contracts.dataset import Topic
 from contracts.errors import RetryableError, TerminalError
+from contracts.gaps import MARKS
 from stores import broker
 from stores.settings import BrokerSettings
 
@@ -28,6 +29,16 @@ def test_topics_are_made_once_and_differences_are_reported(platform: Any) -> Non
     found = {(d.setting, d.wanted, d.found) for d in broker.ensure_topics(platform.broker, [wider])}
     assert found == {("partitions", "3", "2"), ("retention.ms", "3600000", str(TOPIC.retention_hours * 3_600_000))}
     assert broker.topic_id(platform.broker, TOPIC.name) == before
+
+
+def test_a_compacted_topic_is_made_and_compared_like_any_other(platform: Any) -> None:
+    assert MARKS.topic is not None
+    kept = replace(MARKS.topic, name="test.compacted")
+    assert broker.ensure_topics(platform.broker, [kept]) == []
+    assert broker.ensure_topics(platform.broker, [kept]) == []
+    plain = replace(kept, retention_hours=1, cleanup_policy="delete")
+    found = {(d.setting, d.wanted, d.found) for d in broker.ensure_topics(platform.broker, [plain])}
+    assert found == {("cleanup.policy", "delete", "compact"), ("retention.ms", "3600000", "-1")}
 
 
 def test_a_topic_that_was_made_again_has_another_id(platform: Any, wait_until: Any) -> None:

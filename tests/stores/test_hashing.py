@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.dataset import Column, Dataset, Type
+from contracts.books import BOOKS
+from contracts.dataset import Column, Dataset, ListOf, Type
 from contracts.dataset import Decimal as DecimalColumn
 from contracts.quarantine import QUARANTINE
 from contracts.trades import TRADES
@@ -19,11 +20,16 @@ from stores.hashing import combine, content_hashes
 from stores.warehouse import Warehouse
 
 
+def decimals(type: DecimalColumn) -> st.SearchStrategy[Decimal]:
+    limit = 10**type.precision - 1
+    return st.integers(-limit, limit).map(lambda whole: Decimal(whole).scaleb(-type.scale))
+
+
 def values(column: Column) -> st.SearchStrategy[Any]:
+    if isinstance(column.type, ListOf):
+        return st.lists(decimals(column.type.item), max_size=5)
     if isinstance(column.type, DecimalColumn):
-        limit = 10**column.type.precision - 1
-        scale = column.type.scale
-        return st.integers(-limit, limit).map(lambda whole: Decimal(whole).scaleb(-scale))
+        return decimals(column.type)
     return {
         Type.STRING: st.text(st.characters(codec="utf-8"), max_size=12),
         Type.BYTES: st.binary(max_size=12),
@@ -39,7 +45,7 @@ def rows(dataset: Dataset) -> st.SearchStrategy[list[dict[str, Any]]]:
     return st.lists(st.fixed_dictionaries({c.name: values(c) for c in dataset.content_columns}), min_size=1, max_size=8)
 
 
-@pytest.mark.parametrize("dataset", [TRADES, QUARANTINE], ids=lambda d: d.name)
+@pytest.mark.parametrize("dataset", [TRADES, BOOKS, QUARANTINE], ids=lambda d: d.name)
 def test_python_and_the_warehouse_agree_on_every_content_hash(platform: Any, dataset: Dataset) -> None:
     warehouse = Warehouse(platform.warehouse)
     columns = dataset.content_columns
@@ -62,3 +68,29 @@ def test_python_and_the_warehouse_agree_on_every_content_hash(platform: Any, dat
 
     agree()
     warehouse.run(f"DROP TABLE {table}")
+
+
+def test_hashes_of_a_part_of_a_table_are_those_of_the_whole() -> None:
+    # Slices share the lists' memory: where one begins must not move what another holds.
+    columns = BOOKS.content_columns
+    blank = {c.name: 0 if isinstance(c.type, Type) and c.type is not Type.STRING else "" for c in columns}
+    lists: dict[str, list[Decimal]] = {c.name: [] for c in columns if isinstance(c.type, ListOf)}
+    rows = [blank | lists | {"bid_prices": [Decimal(n)] * (n % 4)} for n in range(20)]
+    table = pa.Table.from_pylist(rows, schema=arrow_schema(columns))
+    whole = list(content_hashes(BOOKS, table))
+    cut = pa.concat_tables([table.slice(0, 7), table.slice(7, 0), table.slice(7, 1), table.slice(8)])
+    assert list(content_hashes(BOOKS, cut)) == whole
+    assert list(content_hashes(BOOKS, table.slice(5, 6))) == whole[5:11]
+
+
+def test_books_that_differ_in_which_level_has_which_quantity_have_other_hashes() -> None:
+    columns = BOOKS.content_columns
+    blank = {c.name: 0 if isinstance(c.type, Type) and c.type is not Type.STRING else "" for c in columns}
+    lists: dict[str, list[Decimal]] = {c.name: [] for c in columns if isinstance(c.type, ListOf)}
+    one, two = Decimal(1), Decimal(2)
+    books = [
+        {"bid_prices": [one, two]}, {"bid_prices": [two, one]}, {"bid_prices": [one], "bid_quantities": [two]},
+        {"bid_prices": [one]}, {"bid_quantities": [one]}, {"ask_prices": [one]}, {"bid_prices": [Decimal(12)]}, {},
+    ]  # fmt: skip
+    table = pa.Table.from_pylist([blank | lists | book for book in books], schema=arrow_schema(columns))
+    assert len(set(content_hashes(BOOKS, table))) == len(books)
