@@ -44,10 +44,13 @@ def replace_day(warehouse: Warehouse, query: str, rollup: Rollup, day: date) -> 
 
 
 def _drop_abandoned(warehouse: Warehouse, target: str) -> None:
-    """Drop what runs that were killed have left: no attempt takes an hour."""
+    """Drop what runs that were killed have left: no attempt takes an hour.
+
+    A table that another run makes at this moment has no time yet, or the epoch's.
+    """
     for (name,) in warehouse.rows(
         "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, {prefix:String}) "
-        "AND metadata_modification_time < now() - INTERVAL 1 HOUR",
+        "AND metadata_modification_time BETWEEN '2000-01-01' AND now() - INTERVAL 1 HOUR",
         {"prefix": f"{target}_staged_"},
     ):
         warehouse.run(f"DROP TABLE IF EXISTS {name}")

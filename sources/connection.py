@@ -148,6 +148,9 @@ class Connection:
             socket = await self._connect()
             try:
                 await self._converse(socket)
+            except asyncio.CancelledError:
+                self.heard.state = "ended"  # we leave, the venue did not: nobody is told of a loss
+                raise
             finally:
                 self._socket = None
                 if self.heard.state == "live" and self._attendant is not None:

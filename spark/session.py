@@ -40,6 +40,8 @@ def open_session(name: str, settings: SparkSettings) -> SparkSession:
         "spark.sql.ui.retainedExecutions": "50",
         "spark.local.dir": str(settings.scratch_dir / "local"),
         "spark.sql.warehouse.dir": str(settings.scratch_dir / "spark-warehouse"),
+        # Each query in a pool of its own: what one venue or dataset floods us with holds up no other.
+        "spark.scheduler.mode": "FAIR",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.sql.adaptive.enabled": "false",

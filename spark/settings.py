@@ -12,7 +12,8 @@ class SparkSettings:
 
     jars_dir: Path
     scratch_dir: Path
-    master: str = "local[2]"
+    # More slots than cores: a batch waits for the warehouse more than it computes.
+    master: str = "local[4]"
     driver_memory: str = "1g"
     ui_port: int = 0
     shuffle_partitions: int = 2

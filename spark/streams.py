@@ -153,6 +153,8 @@ class StreamRunner:
         # The ledger says where to go on. The checkpoint is scratch: a lost or stale one can neither skip nor repeat.
         checkpoint = settings.scratch_dir / "checkpoints" / f"{stream.topic}-{uuid.uuid4().hex}"
         self.progress[stream.topic] = {"sink": stream.sink, "batches": 0, "rows": 0, "offsets": starts}
+        # The query's thread takes it over from this one.
+        self._spark.sparkContext.setLocalProperty("spark.scheduler.pool", stream.topic)
         return (
             _source(self._spark, settings, stream, starts)
             .writeStream.queryName(stream.topic)

@@ -11,7 +11,8 @@ class StackSettings:
     """Where the local platform lives and what its processes are given.
 
     `environment` is what every process gets beside the caller's own environment (TAPEHOUSE_* settings); `venues` have a
-    collector each; `ports` names each service's port on loopback. Two stacks with other ports and another data_dir live side by side.
+    collector each; `ports` names each service's port on loopback. Two stacks with other ports and another data_dir live
+    side by side.
     A process that is alive but fails its health check for `unhealthy_seconds` is restarted.
     """
 

@@ -112,7 +112,7 @@ class RestClient:
                 if answer.status in _TOO_MANY:
                     self._pause(answer.headers.get("Retry-After", ""))
                     raise _LimitedError(f"{self._endpoint.venue} says {answer.status}: too many requests")
-                body = await answer.content.read(MAX_PAYLOAD_BYTES + 1)
+                body = await _body(answer)
                 if answer.status >= 500:
                     raise RetryableError(f"{request.target} was answered {answer.status}: {body[:200]!r}")
                 if answer.status >= 300:
@@ -140,6 +140,16 @@ class RestClient:
 
 class _LimitedError(RetryableError):
     """The venue said: too many. It is well, and must not be taken for broken."""
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    """Return the whole body; of one that is too long, enough to tell."""
+    body = bytearray()
+    async for piece in answer.content.iter_any():
+        body += piece
+        if len(body) > MAX_PAYLOAD_BYTES:
+            break
+    return bytes(body)
 
 
 def _connection_id(endpoint: Endpoint) -> str:

@@ -5,7 +5,7 @@
 FAULTS: list[dict[str, object]] = [
     {"endpoint": "binance/spot", "stream": "btcusdt@trade", "kind": "drop", "after": 2_000, "count": 7},
     {"endpoint": "binance/usdm", "stream": "btcusdt@trade", "kind": "drop", "after": 9_000, "count": 40},
-    {"endpoint": "binance/usdm", "stream": "btcusdt@depth@0ms", "kind": "drop", "after": 2_500, "count": 3},
+    {"endpoint": "binance/usdm", "stream": "btcusdt@depth@0ms", "kind": "drop", "after": 4_500, "count": 3},
     {"endpoint": "kraken/v1", "stream": "book-1000:XBT/CHF", "kind": "drop", "after": 69, "count": 1},
     {"endpoint": "coinbase/exchange", "stream": "matches:SKL-USD", "kind": "drop", "after": 5, "count": 2},
 ]

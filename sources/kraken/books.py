@@ -20,8 +20,8 @@ _Side = tuple[list[Decimal], list[Decimal]]
 def v1_book(parts: list[Any], channel: str, pair: object) -> Accepted:
     """Return the book of {"as", "bs"}, or the update of {"a", "b", "c"}, which may come in two parts.
 
-    An update's time is that of its newest level: levels sent again ("r") keep their old time. A snapshot tells when
-    levels last changed, not when it was taken.
+    The time is that of the newest level: levels sent again ("r") keep their old time. Of a snapshot that is when the
+    book last won or changed a level, at most a moment before it was taken.
     """
     whole: Message = {}
     for part in parts:
@@ -31,16 +31,12 @@ def v1_book(parts: list[Any], channel: str, pair: object) -> Accepted:
             raise Fault("wrong_type", "two parts tell of the same side")
         whole |= part
     row = _row(pair, f"v1.{channel}", V1_BOOKS[channel])
-    if "as" in whole or "bs" in whole:
-        row["kind"] = "snapshot"
-        row["bid_prices"], row["bid_quantities"] = levels(whole, "bs")
-        row["ask_prices"], row["ask_quantities"] = levels(whole, "as")
-        return Accepted(BOOKS.name, row)
-    if "a" not in whole and "b" not in whole:
+    snapshot = "as" in whole or "bs" in whole
+    if not snapshot and "a" not in whole and "b" not in whole:
         raise Fault("missing_field", "no field a or b")
     newest = -1
-    for name, side in (("b", "bid"), ("a", "ask")):
-        entries = whole.get(name, [])
+    for name, side in (("bs", "bid"), ("as", "ask")) if snapshot else (("b", "bid"), ("a", "ask")):
+        entries = field(whole, name) if snapshot else whole.get(name, [])
         if type(entries) is not list:
             raise wrong_type(name, entries, "list")
         prices, quantities = [], []
@@ -51,11 +47,14 @@ def v1_book(parts: list[Any], channel: str, pair: object) -> Accepted:
             if len(entry) > 2:
                 newest = max(newest, seconds(entry[2], "time"))
         row[f"{side}_prices"], row[f"{side}_quantities"] = prices, quantities
+    if newest >= 0:
+        row["event_time"] = newest
+    if snapshot:
+        row["kind"] = "snapshot"
+        return Accepted(BOOKS.name, row)
     row["kind"] = "delta"
     if "c" in whole:
         row["checksum"] = _written_checksum(whole["c"])
-    if newest >= 0:
-        row["event_time"] = newest
     return Accepted(BOOKS.name, row)
 
 

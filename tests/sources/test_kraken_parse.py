@@ -182,13 +182,14 @@ def test_ticker_of_v2_is_a_quote_with_its_time_where_told() -> None:
     assert "event_time" not in row("v2", V2_TICKER.replace(b"timestamp", b"timestump"))
 
 
-def test_snapshot_of_v1_holds_both_sides_and_tells_no_time() -> None:
+def test_snapshot_of_v1_holds_both_sides_and_the_time_of_its_newest_level() -> None:
     found = row("v1", SNAPSHOT)
     assert (found["kind"], found["depth"], found["id_space"]) == ("snapshot", 100, "v1.book-100")
     assert digits(found["ask_prices"]) == ["5541.30000", "5541.80000"]
     assert digits(found["ask_quantities"]) == ["2.50700000", "0.33000000"]
     assert digits(found["bid_prices"]) == ["5541.20000"]
-    assert not {"event_time", "checksum"} & found.keys()
+    assert "checksum" not in found
+    assert found["event_time"] == 1534614248765567
 
 
 def test_update_in_two_parts_is_one_delta_of_its_newest_level() -> None:

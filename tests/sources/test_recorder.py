@@ -108,7 +108,13 @@ async def test_live_recording_keeps_what_the_filter_keeps(replay: Replay, tmp_pa
     endpoint = replay.endpoint("usdm", read_header(TAPES["binance"]).streams["usdm"])  # type: ignore[index]
     await replay.play(TAPES["binance"], partial=True, speed=20)
     written = await record_live(
-        venue("binance"), [endpoint], tmp_path / "t", keep=of_kinds(venue("binance"), ["market.trades"]), licence="", seconds=20, most=500
+        venue("binance"),
+        [endpoint],
+        tmp_path / "t",
+        keep=of_kinds(venue("binance"), ["market.trades"]),
+        licence="",
+        seconds=20,
+        most=500,
     )
     found = list(read_tape(tmp_path / "t"))
     assert written == len(found) >= 500

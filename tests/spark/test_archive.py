@@ -1,6 +1,5 @@
 """The lake's own transactions prove what was archived, also when the ledger was not written any more."""
 
-import shutil
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -16,7 +15,7 @@ from spark.archive import archive_batch, committed_but_unclosed
 from spark.deliver import WritePlan
 from spark.rebuild import read_tape as read_in_spark
 from stores import broker, registry
-from stores.lake import archived_offsets, read_tape, tape_path
+from stores.lake import archived_offsets, ensure_tape, read_tape, tape_path
 from stores.records import RecordEncoder
 from stores.settings import LakeSettings
 
@@ -90,12 +89,12 @@ def test_the_same_range_twice_is_one_commit_and_payloads_are_kept_byte_for_byte(
 def test_a_lake_from_before_requests_wins_the_column_and_reads_it_as_empty_where_it_was_not(
     spark: SparkSession, platform: Any, plan: WritePlan, topic: str, tmp_path: Path
 ) -> None:
-    lake = LakeSettings(str(tmp_path))
+    new, lake = LakeSettings(str(tmp_path / "new")), LakeSettings(str(tmp_path / "old"))
     schemas = registry.schemas_of(platform.registry, topic)
-    archive_batch(batch(spark, platform, topic, 20), schemas, plan, lake)
-    old = pa.table(DeltaTable(tape_path(lake)).to_pyarrow_table()).drop_columns(["request"])
-    shutil.rmtree(tape_path(lake))
+    archive_batch(batch(spark, platform, topic, 20), schemas, plan, new)
+    old = pa.table(DeltaTable(tape_path(new)).to_pyarrow_table()).drop_columns(["request"])
     write_deltalake(tape_path(lake), old, partition_by=["venue", "received_date"])
+    ensure_tape(lake)  # as the streams do when they start
     since = date(2023, 11, 14)  # the day on which the payloads were received
     columns = ["message_number", "request"]
 
