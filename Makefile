@@ -23,8 +23,16 @@ setup: ## do every set-up step that is missing
 	@[ -n "$(PYTHON)" ] || { echo "Python is missing: install python3.11 with its venv module" >&2; exit 1; }
 	@cd "$(ROOT)" && "$(PYTHON)" -m deploy.setup
 
+# What shares the running platform waits for restarts most of the time; everything else runs beside it.
+SHARING := tests/stores tests/spark tests/quality tests/assets tests/jobs tests/flow
+OTHERS := $(filter-out $(SHARING) tests/__pycache__,$(patsubst $(ROOT)/%/,%,$(wildcard $(ROOT)/tests/*/)))
+
 test: setup ## run the whole test suite, on its own ports and data
-	@cd "$(ROOT)" && "$(BIN)/python" -m pytest -n 2 --dist loadgroup
+	@cd "$(ROOT)" && log=$$(mktemp) && { "$(BIN)/python" -m pytest $(OTHERS) >"$$log" 2>&1 & others=$$!; \
+		trap 'kill $$others 2>/dev/null' INT TERM; \
+		"$(BIN)/python" -m pytest $(SHARING); shared=$$?; \
+		echo "waiting for $(OTHERS)"; wait $$others; rest=$$?; cat "$$log"; rm -f "$$log"; \
+		[ $$shared -eq 0 ] && [ $$rest -eq 0 ]; }
 
 bench: setup ## measure what parsing and collecting cost; takes a few minutes
 	@cd "$(ROOT)" && "$(BIN)/python" -m benchmarks.parse && "$(BIN)/python" -m benchmarks.collector

@@ -25,19 +25,8 @@ from stores.warehouse import Warehouse
 
 STORES = {"kafka", "registry", "warehouse", "redis"}
 FLOW = {"replay", "collector-binance", "collector-coinbase", "collector-kraken", "streams"}
-# Two sessions at once need two: TEST_PORT_OFFSET. So do the workers of one session (pytest-xdist).
-PORT_OFFSET = int(os.environ.get("TEST_PORT_OFFSET", "20000")) + 500 * int(
-    os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-)
-# Folders that share one running platform; xdist gives a group to one worker.
-SHARING = ("flow", "spark", "stores", "assets", "jobs", "quality")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share a platform on one worker, and everything else beside them."""
-    for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        item.add_marker(pytest.mark.xdist_group("platform" if folder in SHARING else "own"))
+# Two sessions at once need two: TEST_PORT_OFFSET.
+PORT_OFFSET = int(os.environ.get("TEST_PORT_OFFSET", "20000"))
 
 
 def wait_until(claim: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
