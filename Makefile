@@ -24,7 +24,7 @@ setup: ## do every set-up step that is missing
 	@cd "$(ROOT)" && "$(PYTHON)" -m deploy.setup
 
 # What shares the running platform waits for restarts most of the time; everything else runs beside it.
-SHARING := tests/stores tests/spark tests/quality tests/assets tests/jobs tests/flow
+SHARING := tests/assets tests/flow tests/jobs tests/quality tests/spark tests/stores
 OTHERS := $(filter-out $(SHARING) tests/__pycache__,$(patsubst $(ROOT)/%/,%,$(wildcard $(ROOT)/tests/*/)))
 
 test: setup ## run the whole test suite, on its own ports and data
