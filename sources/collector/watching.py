@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 
 from contracts.books import BOOKS
@@ -45,13 +45,6 @@ class Answered:
     refused: bool = False  # the venue said no, if with a friendly status
 
 
-@dataclass
-class Away:
-    """What a connection carried that has ended, and the last that was heard of it."""
-
-    series: set[Series] = field(default_factory=set)
-
-
 class Watcher:
     """Watch one venue. Its `hear` is the wire's listener; connections tell it when they come and go."""
 
@@ -76,7 +69,8 @@ class Watcher:
         self.answers: dict[tuple[str, int], Answered] = {}  # of the requests that expected() announced
         self._marked = set(self.gaps.series())
         self._series: dict[str, set[Series]] = {}  # by connection
-        self._away: dict[tuple[str, tuple[str, ...]], Away] = {}
+        # What each share of an endpoint's streams ever carried: one that came back and heard nothing may be lost again.
+        self._carried: dict[tuple[str, tuple[str, ...]], set[Series]] = {}
         self._numbers: dict[str, int] = {}  # the venue's own number of the last message, by connection
 
     def hear(self, record: TapeRecord, events: list[Event]) -> None:
@@ -167,9 +161,9 @@ class Watcher:
     def live(self, connection: Connection) -> None:
         """Ask for what was missed while the connection was away, or while no collector ran."""
         now = self._now()
-        away = self._away.pop((connection.endpoint.name, connection.streams), None)
-        if away is not None:
-            self.gaps.silence(away.series, None, now, now, f"{connection.endpoint.name} was away")
+        carried = self._carried.get((connection.endpoint.name, connection.streams))
+        if carried:
+            self.gaps.silence(carried, None, now, now, f"{connection.endpoint.name} was away")
         resumed = {series for series in self._marked if self._carries(connection, series[0])}
         if resumed:
             self._marked -= resumed
@@ -180,8 +174,8 @@ class Watcher:
         now, connection_id = self._now(), connection.heard.connection_id
         for instrument, id_space in self.books.drop_chain(connection_id):
             self.gaps.hole(instrument, id_space, -1, -1, now, now, now, "sequence", "the connection was lost")
-        away = self._away.setdefault((connection.endpoint.name, connection.streams), Away())
-        away.series |= self._series.pop(connection_id, set())
+        carried = self._carried.setdefault((connection.endpoint.name, connection.streams), set())
+        carried |= self._series.pop(connection_id, set())
         self._numbers.pop(connection_id, None)
 
     def _carries(self, connection: Connection, instrument: str) -> bool:

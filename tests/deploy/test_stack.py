@@ -270,7 +270,8 @@ def test_the_command_line_tells_the_status_of_a_platform_that_is_down(tmp_path: 
     told = json.loads(done.stdout)
     assert done.returncode == 3
     assert not told["running"]
-    assert [one["name"] for one in told["services"]] == list(names(settings_in(tmp_path, venues=("binance", "coinbase", "kraken"))))
+    described = settings_in(tmp_path, venues=("binance", "coinbase", "kraken"))
+    assert [one["name"] for one in told["services"]] == list(names(described))
     assert {one["state"] for one in told["services"]} == {"stopped"}
     assert tapehouse(tmp_path, "down").returncode == 0
 

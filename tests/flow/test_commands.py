@@ -77,7 +77,7 @@ def test_status_shows_every_process_with_its_lag_and_memory(tapehouse: Any) -> N
     told = json.loads(tapehouse("status", "--json").stdout)
     services = {service["name"]: service for service in told["services"]}
     assert set(services) >= {"kafka", "registry", "warehouse", "redis", "replay", "collector-binance", "streams"}
-    for name in ("collector-binance", "collector-kraken", "streams"):
+    for name in ("collector-binance", "streams"):
         assert services[name]["state"] == "healthy"
         assert services[name]["lag"] is not None
         assert services[name]["memory_bytes"] > 10_000_000
