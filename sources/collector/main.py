@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 import aiohttp
@@ -169,6 +170,20 @@ async def _patiently(settings: CollectorSettings, step: Callable[[], Awaitable[T
     )(attempt)
 
 
+@dataclass(frozen=True)
+class _InOrder:
+    """Tells the watcher that a connection came or went once it has heard everything that came before."""
+
+    watcher: Watcher
+    pipeline: Pipeline
+
+    def live(self, connection: Connection) -> None:
+        self.pipeline.afterwards(partial(self.watcher.live, connection))
+
+    def lost(self, connection: Connection) -> None:
+        self.pipeline.afterwards(partial(self.watcher.lost, connection, connection.heard.connection_id))
+
+
 async def _listen(
     settings: CollectorSettings,
     pipeline: Pipeline,
@@ -190,8 +205,9 @@ async def _listen(
     if chosen.open is not None:
         feeds = [chosen.open(endpoint, streams, pipeline, session) for endpoint, streams in shares]
     else:
+        attendant = _InOrder(watcher, pipeline)
         repairer.connections = [
-            Connection(endpoint, streams, chosen.dialects[endpoint.name], pipeline, session, watcher)
+            Connection(endpoint, streams, chosen.dialects[endpoint.name], pipeline, session, attendant)
             for endpoint, streams in shares
         ]
         feeds = [*repairer.connections]

@@ -21,6 +21,7 @@ _IDLE_S = 0.002
 _OVERHEAD = 512
 
 Acknowledge = Callable[[KafkaError | None, Message], None]
+Step = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class Flow:
 class Pipeline:
     """Take payloads, write them to the tape, send their events once the tape has them, and know how far that is done.
 
+    Payloads are parsed in the order in which they were taken, though partitions of the tape acknowledge as they like:
+    what a new connection says must not be heard before the last words of the old one.
     `flow.positions` holds, by tape partition, the offset up to which every event is acknowledged: what may be
     committed. Bounded by `limits`: beyond them `full` is true, and connections stop reading their sockets.
     """
@@ -71,7 +74,7 @@ class Pipeline:
         self._wire = wire
         self._limits = limits
         self._outbox: deque[tuple[Outgoing, Acknowledge]] = deque()
-        self._taped: deque[_Entry] = deque()
+        self._order: deque[_Entry | Step] = deque()
         self._unfinished: dict[int, deque[_Entry]] = {}
         self._room = asyncio.Event()
         self._room.set()
@@ -90,6 +93,10 @@ class Pipeline:
     def accept(self, record: TapeRecord) -> None:
         """Take a payload; it is sent to the tape before anything else."""
         self._accept(_Entry(record, len(record.payload) + _OVERHEAD))
+
+    def afterwards(self, step: Step) -> None:
+        """Do a step once everything taken before was parsed."""
+        self._order.append(step)
 
     async def through(self, record: TapeRecord) -> int:
         """Take a payload and wait until it is on the tape and parsed; return how many events it gave."""
@@ -114,6 +121,7 @@ class Pipeline:
         if self._over_limits() and self._room.is_set():
             self._room.clear()
             self.flow.pauses += 1
+        self._order.append(entry)
         self._send(self._wire.tape(entry.record), partial(self._tape_has, entry))
 
     async def run(self) -> None:
@@ -125,13 +133,27 @@ class Pipeline:
     def turn(self) -> bool:
         """Do what can be done without waiting; return whether anything was."""
         served = self._producer.poll(0)
-        for _ in range(min(_TURN, len(self._taped))):
-            self._derive(self._taped.popleft())
+        parsed = self._parse_due()
         while self._outbox and self._produce(*self._outbox[0]):
             self._outbox.popleft()
         if self._failure is not None:
             raise self._failure
-        return bool(served) or bool(self._taped)
+        return bool(served) or parsed
+
+    def _parse_due(self) -> bool:
+        """Parse, in order, what the tape has; return whether there was any."""
+        for turn in range(_TURN):
+            if not self._order:
+                return turn > 0
+            first = self._order[0]
+            if not isinstance(first, _Entry):
+                first()
+            elif first.offset >= 0:
+                self._derive(first)
+            else:
+                return turn > 0
+            self._order.popleft()
+        return True
 
     async def drained(self, deadline_s: float) -> bool:
         """Wait until nothing is on its way any more; False when the deadline passed first. `run` must be running."""
@@ -167,7 +189,6 @@ class Pipeline:
         self.flow.taped += 1
         # Acknowledgements of a partition come in the order of its offsets: the producer is idempotent.
         self._unfinished.setdefault(partition, deque()).append(entry)
-        self._taped.append(entry)
 
     def _derive(self, entry: _Entry) -> None:
         derived = self._wire.events(entry.record)

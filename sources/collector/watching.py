@@ -46,7 +46,7 @@ class Answered:
 
 
 class Watcher:
-    """Watch one venue. Its `hear` is the wire's listener; connections tell it when they come and go."""
+    """Watch one venue. Its `hear` is the wire's listener; it is told when connections come and go, in that order."""
 
     def __init__(
         self, venue: Venue, run_id: str, marks: Iterable[Mapping[str, object]] = (), now: Callable[[], int] = now_micros
@@ -169,9 +169,9 @@ class Watcher:
             self._marked -= resumed
             self.gaps.silence(resumed, None, now, now, "the collector was away")
 
-    def lost(self, connection: Connection) -> None:
-        """Note what the connection carried."""
-        now, connection_id = self._now(), connection.heard.connection_id
+    def lost(self, connection: Connection, connection_id: str) -> None:
+        """Note what the connection carried under the id that it had."""
+        now = self._now()
         for instrument, id_space in self.books.drop_chain(connection_id):
             self.gaps.hole(instrument, id_space, -1, -1, now, now, now, "sequence", "the connection was lost")
         carried = self._carried.setdefault((connection.endpoint.name, connection.streams), set())

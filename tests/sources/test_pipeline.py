@@ -119,6 +119,22 @@ def test_positions_of_partitions_are_apart() -> None:
     assert pipeline.flow.positions == {1: 2}
 
 
+def test_payloads_are_heard_in_the_order_received_though_partitions_acknowledge_in_another() -> None:
+    pipeline, producer = make()
+    heard: list[str] = []
+    pipeline.accept(payload(b"a"))  # the last words of a connection
+    pipeline.afterwards(lambda: heard.append("lost"))
+    pipeline.accept(payload(b"b"))  # the first ones of the next, on another partition
+    producer.acknowledge("tape", 1, partition=1)
+    pipeline.turn()
+    assert [sent for sent in producer.sent if sent[0] == "events"] == []
+    assert heard == []
+    producer.acknowledge("tape", 0, partition=0)
+    pipeline.turn()
+    assert [data for topic, data in producer.sent if topic == "events"] == [b"a", b"b"]
+    assert heard == ["lost"]
+
+
 def test_full_producer_delays_and_never_reorders() -> None:
     pipeline, producer = make()
     producer.full = True
