@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     port_offset: int = Field(default=10_000, ge=0, le=50_000, description="added to each service's usual port")
     live: bool = Field(default=False, description="collect from the real venues instead of the replay server")
     venues: tuple[str, ...] = Field(default=("binance", "coinbase", "kraken"), description="the venues to collect from")
-    demo_speed: float = Field(default=15.0, gt=0, description="how many times faster than recorded the demo tape plays")
+    demo_speed: float = Field(default=6.0, gt=0, description="how many times faster than recorded the demo tape plays")
     write_interval_s: float = Field(
         default=1.0, gt=0, description="how often trades, quotes and books go to the warehouse"
     )

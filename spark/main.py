@@ -1,6 +1,5 @@
 """The streams as a process: starts the queries, answers for their health, ends when one of them fails."""
 
-import logging
 import re
 import signal
 import threading
@@ -23,23 +22,24 @@ from stores import broker, registry
 from stores.migrations import table_differences
 from stores.warehouse import Warehouse, patiently
 
-log = logging.getLogger("tapehouse.streams")
-
 
 def _lag(settings: StreamSettings, progress: dict[str, dict[str, Any]]) -> dict[str, int]:
     """Count by topic the records that Kafka holds and the ledger does not."""
     return {
         topic: sum(end - state["offsets"].get(p, 0) for p, end in broker.end_offsets(settings.broker, topic).items())
-        for topic, state in progress.items()
+        for topic, state in list(progress.items())
     }
 
 
-def _health(settings: StreamSettings, runner: StreamRunner, queries: list[StreamingQuery]) -> dict[str, Any]:
+def _health(settings: StreamSettings, runner: StreamRunner) -> dict[str, Any]:
     try:
         lags = _lag(settings, runner.progress)
     except TapehouseError as error:
         return {"status": "degraded", "detail": str(error), "streams": runner.progress}
-    active = all(query.isActive for query in queries)
+    queries = list(runner.queries)
+    status = "starting" if runner.waiting else "ok"
+    if not all(query.isActive for query in queries):
+        status = "failed"
     last: dict[str, Any] = {str(query.name): query.lastProgress or {} for query in queries}
     streams = {
         topic: {
@@ -48,16 +48,17 @@ def _health(settings: StreamSettings, runner: StreamRunner, queries: list[Stream
             "rows_per_s": last.get(topic, {}).get("processedRowsPerSecond"),
             "last_batch": last.get(topic, {}).get("timestamp"),
         }
-        for topic, state in runner.progress.items()
+        for topic, state in list(runner.progress.items())
+        if topic in lags
     }
-    return {"status": "ok" if active else "failed", "lag": sum(lags.values()), "streams": streams}
+    return {"status": status, "waiting": runner.waiting, "lag": sum(lags.values()), "streams": streams}
 
 
-def _answer(port: int, settings: StreamSettings, runner: StreamRunner, queries: list[StreamingQuery]) -> None:
+def _answer(port: int, settings: StreamSettings, runner: StreamRunner) -> None:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = _health(settings, runner, queries)
-            self.send_response(200 if body["status"] == "ok" else 503)
+            body = _health(settings, runner)
+            self.send_response(200 if body["status"] in ("starting", "ok") else 503)
             self.send_header("Content-Type", "application/json")
             self.end_headers()
             self.wfile.write(orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS))
@@ -81,13 +82,12 @@ def serve(settings: StreamSettings, spark_settings: SparkSettings, bars_query: P
     patiently(bars.resume)
     patiently(books.resume)
     runner = StreamRunner(spark, settings, bars, books)
-    queries = runner.start()
-    _answer(port, settings, runner, queries)
-    log.info("streams started: %s", ", ".join(sorted(runner.progress)))
+    runner.start()
+    _answer(port, settings, runner)
     try:
-        _watch(queries, bars, books, stopping)
+        _watch(runner, bars, books, stopping)
     finally:
-        for query in queries:
+        for query in runner.queries:
             query.stop()
         spark.stop()
 
@@ -106,10 +106,11 @@ def _prepared(settings: StreamSettings) -> None:
         raise RetryableError(f"{'; '.join(differences)}; `tapehouse migrate` applies what is missing")
 
 
-def _watch(queries: list[StreamingQuery], bars: BarKeeper, books: BookKeeper, stopping: threading.Event) -> None:
+def _watch(runner: StreamRunner, bars: BarKeeper, books: BookKeeper, stopping: threading.Event) -> None:
     last_tick = time.monotonic()
     while not stopping.wait(0.5):
-        for query in queries:
+        runner.start_due()
+        for query in runner.queries:
             if not query.isActive:
                 raise _ended(query)
         if time.monotonic() - last_tick >= 5:

@@ -19,7 +19,8 @@ def open_session(name: str, settings: SparkSettings) -> SparkSession:
     # error of that record alone.
     lengths = {"string": 64 * 1024 * 1024, "bytes": 64 * 1024 * 1024, "collectionItems": 1024 * 1024}
     limits = " ".join(f"-Dorg.apache.avro.limits.{kind}.maxLength={most}" for kind, most in lengths.items())
-    java = f"{limits} -XX:+UseG1GC -Duser.timezone=UTC -Dderby.system.home={settings.scratch_dir}"
+    # Deep stacks: a query that is stopped matches its own stack trace with a regular expression, and dies of it.
+    java = f"{limits} -XX:+UseG1GC -Xss8m -Duser.timezone=UTC -Dderby.system.home={settings.scratch_dir}"
     # Spark takes these two from the environment alone: without them it binds to the host's outer address and runs
     # its workers on whatever python3 comes first.
     os.environ.update(SPARK_LOCAL_IP="127.0.0.1", PYSPARK_PYTHON=sys.executable)

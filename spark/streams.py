@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import time
 import uuid
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,6 +34,8 @@ from stores.warehouse import Warehouse, patiently
 
 # What people wait for; the rest comes seldom, and a query that looks less often costs less.
 QUICK = (TRADES, QUOTES, BOOKS)
+# How long the first query has the machine to itself: all of them starting at once would all come late.
+HEAD_START_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -112,20 +116,40 @@ def _source(spark: SparkSession, settings: StreamSettings, stream: Stream, start
 
 
 class StreamRunner:
-    """Starts the queries where the ledger ends and writes the ledger after each batch."""
+    """Starts the queries where the ledger ends and writes the ledger after each batch.
+
+    The first, trades, has a head start: until it has delivered something, or for HEAD_START_S. `waiting` counts those
+    that `start_due` has still to start.
+    """
 
     def __init__(self, spark: SparkSession, settings: StreamSettings, bars: BarKeeper, books: BookKeeper) -> None:
         self._spark = spark
         self._settings = settings
         self._bars = bars
         self._books = books
+        self._due = deque(streams_of(settings))
+        self._began = 0.0
+        self.queries: list[StreamingQuery] = []
         self.progress: dict[str, dict[str, Any]] = {}
 
-    def start(self) -> list[StreamingQuery]:
-        """Start every query; each gets its own checkpoint directory, which the next start throws away."""
+    @property
+    def waiting(self) -> int:
+        """How many queries are not started yet."""
+        return len(self._due)
+
+    def start(self) -> None:
+        """Start the first query; each gets its own checkpoint directory, which the next start throws away."""
         shutil.rmtree(self._settings.scratch_dir / "checkpoints", ignore_errors=True)
         lake.ensure_tape(self._settings.lake)
-        return [self._start(stream) for stream in streams_of(self._settings)]
+        self.queries.append(self._start(self._due.popleft()))
+        self._began = time.monotonic()
+
+    def start_due(self) -> None:
+        """Start the other queries, once the first has had its head start."""
+        delivered = any(state["rows"] for state in self.progress.values())
+        if delivered or time.monotonic() - self._began > HEAD_START_S:
+            while self._due:
+                self.queries.append(self._start(self._due.popleft()))
 
     def _start(self, stream: Stream) -> StreamingQuery:
         settings = self._settings

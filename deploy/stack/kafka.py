@@ -42,6 +42,9 @@ share.coordinator.state.topic.num.partitions=1
 group.initial.rebalance.delay.ms=0
 # There is no other broker that could take over, so stopping need not wait for one.
 controlled.shutdown.enable=false
+# It did not say goodbye, then: the broker that starts is let in when the session of the one before has ended.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 num.network.threads=2
 num.io.threads=4
 # The default of 128 MiB would be a third of the heap, for topics that hardly need compaction.

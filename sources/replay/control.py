@@ -101,7 +101,8 @@ class Control:
             align=asked.get("align") is True,
             faults=tuple(_fault(entry) for entry in _list(asked.get("faults"))),
         )
-        await self._player.start(play)
+        known = await self._surveyed() if play.tapes == self._tapes else None
+        await self._player.start(play, known)
         return await self.status(request)
 
     async def stop(self, request: web.Request) -> web.Response:

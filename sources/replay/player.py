@@ -89,8 +89,11 @@ class Player:
         self.kept = 0
         self.seconds = 0.0
 
-    async def start(self, play: Play) -> None:
-        """Begin to play; returns when the clock runs. RetryableError when subscribers don't come in time."""
+    async def start(self, play: Play, known: Survey | None = None) -> None:
+        """Begin to play; returns when the clock runs. RetryableError when subscribers don't come in time.
+
+        `known` is what the tapes hold, where that was found out already.
+        """
         await self.stop()
         self.records = sum(read_header(path).records for path in play.tapes)
         if not self.records:
@@ -99,7 +102,7 @@ class Player:
         self.seconds, self.error = 0.0, ""
         self.state = "waiting"
         try:
-            found = await asyncio.to_thread(survey, play.tapes)
+            found = known if known is not None else await asyncio.to_thread(survey, play.tapes)
             self.know(found)
             if not play.partial:
                 await self._subscribed(found.streams, play.wait_s)
