@@ -5,13 +5,15 @@ from datetime import date
 import dagster as dg
 
 from assets.failures import failing_by_type
-from assets.specs import DAILY, ROLLUPS, asset_key, dataset_spec
+from assets.specs import DAILY, ROLLUPS, WAREHOUSE_POOL, asset_key, dataset_spec
 from assets.store import Store
 from contracts.bars import BARS
 from contracts.rollups import ROLLUPS as WIDTHS
 from contracts.rollups import Rollup
 from contracts.trades import TRADES
 
+# A run's process starts in seconds, a day is made in a fraction of one: a year is twelve runs, and one that fails costs
+# at most a month.
 DAYS_A_RUN = 31
 DAY_S = 86_400
 
@@ -33,6 +35,7 @@ def _rollup_asset(rollup: Rollup) -> dg.AssetsDefinition:
     @dg.multi_asset(
         specs=[spec],
         name=rollup.dataset.table,
+        pool=WAREHOUSE_POOL,
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=DAYS_A_RUN),
     )
     def rolled(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> dg.MaterializeResult[None]:

@@ -1,6 +1,7 @@
 """How a contract looks in Dagster: key, group, owner, kinds, description and column schema."""
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from typing import Any, cast
 
 import dagster as dg
@@ -11,9 +12,21 @@ OWNERS = ["team:market-data"]
 
 # Dagster sorts groups by name: the numbers keep them in the order of the road.
 SOURCES, STREAMS, STORED, ROLLUPS = "1_sources", "2_streams", "3_stored", "4_rollups"
+QUALITY = "5_quality"
+REPORT = "6_report"
+
+# What writes to the warehouse, or starts a Spark session, waits for its turn; dagster.yaml has the limits.
+WAREHOUSE_POOL, SPARK_POOL = "warehouse", "spark"
 
 # Days of event time. Only a day that is over is a partition.
 DAILY = dg.DailyPartitionsDefinition(start_date="2021-01-01", timezone="UTC", end_offset=0)
+
+# For assets that must not follow from a day whose blocking checks failed: a check stops its own run, this all others.
+# What is only observed has no materialisation: eager's wish that no dependency be missing would never be granted.
+AFTER_CHECKS = (
+    dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
+    & dg.AutomationCondition.all_deps_blocking_checks_passed()
+)
 
 _CLOCKS = {
     Clock.EVENT: "the venue's clock",
@@ -64,6 +77,19 @@ def column_schema(dataset: Dataset) -> dg.TableSchema:
     )
 
 
+def fresh_within(minutes: int) -> dg.FreshnessPolicy:
+    """Promise a materialisation at least every so many minutes, with a warning at two thirds of them."""
+    return dg.FreshnessPolicy.time_window(
+        fail_window=timedelta(minutes=minutes), warn_window=timedelta(minutes=minutes * 2 // 3)
+    )
+
+
+def made_daily() -> dg.FreshnessPolicy:
+    """Promise that the day before is made by 01:00 UTC. What is only observed has no such promise: Dagster's policies
+    look at materialisations alone."""
+    return dg.FreshnessPolicy.cron(deadline_cron="0 1 * * *", lower_bound_delta=timedelta(hours=1), timezone="UTC")
+
+
 def dataset_spec(
     dataset: Dataset,
     *,
@@ -73,6 +99,7 @@ def dataset_spec(
     description: str = "",
     table_name: str = "",
     partitions: dg.PartitionsDefinition[str] | None = None,
+    freshness: dg.FreshnessPolicy | None = None,
 ) -> dg.AssetSpec:
     """Describe a dataset as an asset; `description` follows the contract's own doc."""
     grain = ", ".join(f"`{name}`" for name in dataset.grain)
@@ -90,6 +117,7 @@ def dataset_spec(
         kinds=kinds,
         metadata=metadata,
         partitions_def=partitions,
+        freshness_policy=freshness or (made_daily() if group == ROLLUPS else None),
     )
 
 

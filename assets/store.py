@@ -1,4 +1,4 @@
-"""The resource that assets share: where warehouse and lake are, and the named queries."""
+"""The resources that say where things are: warehouse, lake, named queries, pages."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,3 +27,10 @@ class Store:
     def query(self, name: str) -> str:
         """Return the text of a named query."""
         return (self.queries / f"{name}.sql").read_text()
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Where the pages go."""
+
+    folder: Path = Path("var/reports")

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from assets.failures import failing_by_type
-from assets.specs import DAILY, STORED, asset_key, dataset_spec, observable
+from assets.specs import DAILY, STORED, asset_key, dataset_spec, made_daily, observable
 from assets.store import Store
 from assets.streams import TABLE_TOPICS, TAPE_TOPICS, stream_key
 from assets.table_numbers import (
@@ -56,6 +56,7 @@ _BY_DAY = [
         description="Every revision is kept; `market_bars_current` shows the bars as they are known now, with vwap. "
         "A day counts as materialised when observing has noted its numbers here.",
         partitions=DAILY,
+        freshness=made_daily(),
     ),
 ]
 _TOLD = {

@@ -3,14 +3,18 @@
 from contracts.bars import BARS
 from contracts.book_snapshots import BOOK_SNAPSHOTS
 from contracts.books import BOOKS
+from contracts.check_results import CHECK_RESULTS
 from contracts.dataset import Dataset
 from contracts.errors import TerminalError
+from contracts.freshness import FRESHNESS
 from contracts.gaps import GAPS, MARKS
+from contracts.incidents import ALERTS, INCIDENTS
 from contracts.instruments import INSTRUMENTS
 from contracts.ledger import LEDGER
 from contracts.quarantine import QUARANTINE
 from contracts.quotes import QUOTES
 from contracts.rollups import ROLLUPS
+from contracts.scores import BAR_SCORES, DEDUCTIONS, SCORES
 from contracts.tape import TAPE
 from contracts.trades import TRADES
 from contracts.venue_bars import VENUE_BARS
@@ -28,6 +32,13 @@ DATASETS: tuple[Dataset, ...] = (
     BARS,
     BOOK_SNAPSHOTS,
     LEDGER,
+    SCORES,
+    DEDUCTIONS,
+    BAR_SCORES,
+    CHECK_RESULTS,
+    FRESHNESS,
+    INCIDENTS,
+    ALERTS,
     *(rollup.dataset for rollup in ROLLUPS),
 )
 

@@ -5,6 +5,7 @@ import warnings
 import dagster as dg
 
 from orchestration.resources import make_resources
+from quality.settings import HealthSettings
 
 
 def build(resources: dict[str, object]) -> dg.Definitions:
@@ -13,21 +14,44 @@ def build(resources: dict[str, object]) -> dg.Definitions:
         # Observables and backfill policies carry the label since 1.5; Dagster's version is locked.
         warnings.simplefilter("ignore", category=dg.BetaWarning)
         from assets.audit import nothing_missing_nothing_twice
+        from assets.checks import CHECK_RESULTS_ASSET, claims_hold
+        from assets.incidents import observe_incidents
+        from assets.report import quality_report
         from assets.rollups import ROLLUP_ASSETS
+        from assets.scores import quality_scores
+        from assets.store import Reports
         from assets.streams import MARKS_ASSET, VENUE_ASSETS, observe_processes
         from assets.tables import observe_market, observe_tables
+        from assets.thresholds import Thresholds
+        from jobs.alerts import alerts
         from jobs.closed_day import closed_day
         from jobs.daily import DAILY, DAILY_SCHEDULE
+        from jobs.freshness import freshness
+        from jobs.incidents import failed_check
         from jobs.observe import OBSERVE, OBSERVE_SCHEDULE
+        from jobs.report import REPORT, REPORT_SCHEDULE
         from jobs.restart import restart_process
+        from jobs.scores import AUTOMATION_SENSOR, HOURLY_SCORES_SCHEDULE, SCORES, SCORES_SCHEDULE, hourly_scores
+        from jobs.stream_health import stream_lag_or_death
 
         return dg.Definitions(
-            assets=[*VENUE_ASSETS, MARKS_ASSET, observe_processes, observe_market, observe_tables, *ROLLUP_ASSETS],
-            asset_checks=[nothing_missing_nothing_twice],
-            jobs=[DAILY, OBSERVE, restart_process],
-            schedules=[DAILY_SCHEDULE, OBSERVE_SCHEDULE],
-            sensors=[closed_day],
-            resources=resources,
+            assets=[
+                *VENUE_ASSETS,
+                MARKS_ASSET,
+                observe_processes,
+                observe_market,
+                observe_tables,
+                observe_incidents,
+                CHECK_RESULTS_ASSET,
+                *ROLLUP_ASSETS,
+                quality_report,
+                quality_scores,
+            ],
+            asset_checks=[nothing_missing_nothing_twice, claims_hold],
+            jobs=[DAILY, OBSERVE, restart_process, REPORT, SCORES, hourly_scores],
+            schedules=[DAILY_SCHEDULE, OBSERVE_SCHEDULE, REPORT_SCHEDULE, SCORES_SCHEDULE, HOURLY_SCORES_SCHEDULE],
+            sensors=[closed_day, freshness, stream_lag_or_death, failed_check, alerts, AUTOMATION_SENSOR],
+            resources={"health": HealthSettings(), "thresholds": Thresholds(), "reports": Reports(), **resources},
             # The work is the warehouse's: a process a step would take longer to start than to run.
             executor=dg.in_process_executor,
         )

@@ -99,14 +99,14 @@ def run_partitions(
     base_url = base_url.rstrip("/")
     # No proxy of the environment may stand between us and loopback.
     with httpx2.Client(timeout=REQUEST_TIMEOUT_S, trust_env=False) as client:
-        server = _Server(client, base_url)
+        server = Server(client, base_url)
         began = time.monotonic()
         runs = [(partition, server.launch(job, partition)) for partition in partitions]
         return [_wait(server, job, p, run, began, deadline_s, on_progress) for p, run in runs]
 
 
 def _wait(
-    server: "_Server", job: str, partition: str | None, run: str, began: float, deadline_s: float, on_progress: Report
+    server: "Server", job: str, partition: str | None, run: str, began: float, deadline_s: float, on_progress: Report
 ) -> RunResult:
     name = f"{job} {partition}" if partition else job
     url, told = f"{server.base_url}/runs/{run}", ""
@@ -138,7 +138,7 @@ def _checks(state: dict[str, Any]) -> dict[str, bool]:
 
 
 @dataclass(frozen=True)
-class _Server:
+class Server:
     """A web server's GraphQL, its failures classified."""
 
     client: httpx2.Client

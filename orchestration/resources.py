@@ -1,17 +1,23 @@
 """The resources that assets and jobs are given, made from the settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.processes import LocalProcesses
-from assets.store import Store
+from assets.store import Reports, Store
+from assets.thresholds import Thresholds
 from orchestration.settings import REPOSITORY, Settings
 from orchestration.values import read_settings, stack_settings
+from stores.settings import WarehouseSettings
 
 if TYPE_CHECKING:
+    from contracts.dataset import Dataset
     from quality.audit import AuditReport
+    from quality.suites.results import DatasetRun
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,26 @@ class AuditResource:
         return run_audit(self.settings.streams, day=day, on_progress=on_progress)
 
 
+@dataclass(frozen=True)
+class CheckResource:
+    """Runs the suites of a day; Data Docs go below `data_dir`."""
+
+    warehouse: WarehouseSettings
+    data_dir: Path
+
+    def check(
+        self, day: date, datasets: "Sequence[Dataset]", run_id: str, on_progress: Callable[[str], None]
+    ) -> "list[DatasetRun]":
+        """Put the claims about datasets to a day, and keep what came of it."""
+        from quality.suites.engine import Folders  # brings Great Expectations along
+        from quality.suites.run import check_day
+
+        folders = Folders.under(self.data_dir)
+        return check_day(
+            self.warehouse, day, run_id=run_id, datasets=datasets, folders=folders, on_progress=on_progress
+        )
+
+
 def make_resources(settings: Settings | None = None) -> dict[str, object]:
     """Return the resources by name; TerminalError names a wrong setting."""
     settings = settings or read_settings()
@@ -34,4 +60,8 @@ def make_resources(settings: Settings | None = None) -> dict[str, object]:
         "store": Store(settings.warehouse, settings.lake, REPOSITORY / "sql" / "queries"),
         "processes": LocalProcesses(stack_settings(settings)),
         "auditor": AuditResource(settings),
+        "thresholds": Thresholds(Decimal(str(settings.min_score))),
+        "checker": CheckResource(settings.warehouse, settings.data_dir),
+        "health": settings.health,
+        "reports": Reports(settings.data_dir / "reports"),
     }

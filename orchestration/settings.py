@@ -1,16 +1,22 @@
-"""The one settings object, and the only reader of the environment (TAPEHOUSE_*)."""
+"""The one settings object, and the only reader of the environment (TAPEHOUSE_*) and of tapehouse.toml."""
 
+import os
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from quality.settings import HealthSettings
 from spark.settings import SparkSettings, StreamSettings
 from stores.settings import BrokerSettings, CacheSettings, LakeSettings, RegistrySettings, WarehouseSettings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BARS_QUERY = REPOSITORY / "sql" / "queries" / "bars.sql"
+PREFIX = "TAPEHOUSE_"
+FILE_VARIABLE = f"{PREFIX}CONFIG"
+USUAL_FILE = REPOSITORY / "tapehouse.toml"
 
 # The ports that these services have by custom; the local platform adds TAPEHOUSE_PORT_OFFSET to each.
 USUAL_PORTS = {
@@ -31,10 +37,58 @@ USUAL_PORTS = {
 FIRST_OTHER_COLLECTOR = 8095
 
 
-class Settings(BaseSettings):
-    """Where everything is. With nothing set: one machine, data under var/, usual ports plus 10,000."""
+def variables() -> dict[str, str]:
+    """Return the environment's TAPEHOUSE_* variables, their names in capitals."""
+    return {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
 
-    model_config = SettingsConfigDict(env_prefix="TAPEHOUSE_", frozen=True)
+
+def settings_file() -> Path | None:
+    """Return the settings file: what TAPEHOUSE_CONFIG names (empty: none), else tapehouse.toml in the checkout."""
+    named = variables().get(FILE_VARIABLE)
+    if named is None:
+        return USUAL_FILE if USUAL_FILE.is_file() else None
+    return Path(named) if named else None
+
+
+class _File(TomlConfigSettingsSource):
+    """The settings file; its relative paths count from its own folder."""
+
+    def __init__(self, settings_cls: type[BaseSettings], file: Path) -> None:
+        super().__init__(settings_cls, file)
+        self.folder = file.parent
+
+    def __call__(self) -> dict[str, Any]:
+        """Return what the file says."""
+        fields = self.settings_cls.model_fields
+        return {
+            name: self.folder / value
+            if name in fields and fields[name].annotation is Path and isinstance(value, str)
+            else value
+            for name, value in super().__call__().items()
+        }
+
+
+class Settings(BaseSettings):
+    """Where everything is. With nothing set: one machine, data under var/, usual ports plus 10,000.
+
+    The environment goes before the settings file, the file before the defaults.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - there is one file, and it is TOML
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the settings file below the environment."""
+        file = settings_file()
+        read = () if file is None else (_File(settings_cls, file),)
+        return (init_settings, env_settings, *read)
 
     data_dir: Path = Field(default=REPOSITORY / "var", description="data, logs and state of the local platform")
     jars_dir: Path = Field(default=REPOSITORY / ".venv" / "jars", description="JVM jars that the set-up fetched")
@@ -53,23 +107,48 @@ class Settings(BaseSettings):
         description="how far apart in event time whole books are kept, so that none is read far back",
     )
 
+    min_score: float = Field(
+        default=0.8, ge=0, le=1, description="the quality score below which what follows from a day is held back"
+    )
+
+    alert_urls: tuple[str, ...] = Field(
+        default=(),
+        repr=False,
+        description="who is told of incidents: addresses as the library apprise takes them, as json://host:port/path",
+    )
+    stale_after_s: float = Field(
+        default=300, gt=0, description="how long a series may be silent beyond its own expected cadence"
+    )
+    lag_limit: int = Field(default=10_000, ge=1, description="how many records a process may be behind")
+    lag_minutes: float = Field(
+        default=5, gt=0, description="for how long it may be behind by more, before it is restarted"
+    )
+
     api_keys: dict[str, str] = Field(
         default_factory=dict, repr=False, description="by venue, for what REST gives to customers alone; none is needed"
     )
 
     kafka_bootstrap: str = Field(default="", description="host:port of Kafka; empty: the local one")
-    kafka_replication: int = Field(default=1, ge=1)
-    kafka_security: dict[str, str] = Field(default_factory=dict, repr=False)
+    kafka_replication: int = Field(default=1, ge=1, description="copies that Kafka keeps of each topic")
+    kafka_security: dict[str, str] = Field(
+        default_factory=dict, repr=False, description="librdkafka's security.*, sasl.* and ssl.* settings"
+    )
     registry_url: str = Field(default="", description="the schema registry's Confluent API; empty: the local one")
-    registry_auth: str = Field(default="", repr=False)
+    registry_auth: str = Field(default="", repr=False, description="user:password of the schema registry")
     warehouse_host: str = Field(default="", description="host of ClickHouse; empty: the local one")
-    warehouse_port: int = 0
-    warehouse_database: str = "default"
-    warehouse_user: str = "default"
-    warehouse_password: str = Field(default="", repr=False)
-    warehouse_secure: bool = False
+    warehouse_port: int = Field(default=0, ge=0, le=65_535, description="its HTTP port; 0: the local one's")
+    warehouse_database: str = Field(default="default", description="the database that holds the tables")
+    warehouse_user: str = Field(default="default", description="who logs in to ClickHouse")
+    warehouse_password: str = Field(default="", repr=False, description="the password of warehouse_user")
+    warehouse_secure: bool = Field(default=False, description="speak HTTPS with ClickHouse")
     lake_root: str = Field(default="", description="where the Delta lake lies; empty: under data_dir")
     redis_url: str = Field(default="", repr=False, description="redis://...; empty: the local one")
+    dagster_postgres_url: str = Field(
+        default="",
+        repr=False,
+        pattern="^(postgresql://.*)?$",
+        description="postgresql://user:password@host:port/database for Dagster's runs and events; empty: SQLite files",
+    )
 
     @cached_property
     def ports(self) -> dict[str, int]:
@@ -125,6 +204,10 @@ class Settings(BaseSettings):
             archive_interval_s=self.archive_interval_s,
             book_snapshot_s=self.book_snapshot_s,
         )
+
+    @cached_property
+    def health(self) -> HealthSettings:
+        return HealthSettings(self.live, self.stale_after_s, self.lag_limit, self.lag_minutes, self.alert_urls)
 
     @cached_property
     def cache(self) -> CacheSettings:

@@ -5,23 +5,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from contracts.errors import TerminalError
+from deploy.stack.dagster import POSTGRES_VARIABLE
 from deploy.stack.settings import StackSettings
-from orchestration.settings import REPOSITORY, Settings
+from orchestration.configuration import read_settings
+from orchestration.settings import FILE_VARIABLE, REPOSITORY, Settings
 
-
-def read_settings() -> Settings:
-    """Read the settings of this process, or raise one line that names the wrong ones."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"TAPEHOUSE_{'_'.join(str(part) for part in one['loc']).upper()}={one['input']!r}: {one['msg']}"
-            for one in error.errors()
-        )
-        raise TerminalError(f"wrong settings: {wrong}") from error
+__all__ = ["environment_of", "read_settings", "stack_settings"]
 
 
 def stack_settings(settings: Settings, live: bool | None = None) -> StackSettings:
@@ -33,6 +22,9 @@ def stack_settings(settings: Settings, live: bool | None = None) -> StackSetting
         "TAPEHOUSE_JARS_DIR": str(jars_dir),
         "TAPEHOUSE_LIVE": json.dumps(live),
     }
+    if settings.dagster_postgres_url:
+        # Which of PostgreSQL's drivers is meant has to be said: SQLAlchemy's usual one is not the one Dagster brings.
+        environment[POSTGRES_VARIABLE] = settings.dagster_postgres_url.replace("://", "+psycopg2://", 1)
     return StackSettings(
         data_dir=data_dir,
         jars_dir=jars_dir,
@@ -47,9 +39,9 @@ def stack_settings(settings: Settings, live: bool | None = None) -> StackSetting
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """Return the environment variables from which another process reads just these settings."""
+    """Return the environment variables from which another process reads just these settings, and no file."""
     told: Mapping[str, object] = settings.model_dump(mode="json", exclude_defaults=True)
-    return {
+    return {FILE_VARIABLE: ""} | {
         f"TAPEHOUSE_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
         for name, value in told.items()
     }

@@ -21,7 +21,7 @@ _RETRYABLE_CODES = {159, 160, 202, 209, 210, 236, 241, 242, 252, 319, 425, 999}
 
 def make_client(settings: WarehouseSettings, **query_settings: Any) -> Client:
     """Open a client; one client serves one thread. `query_settings` go with each of its queries."""
-    return _classified(
+    return classified(
         f"connect to {settings.host}:{settings.port}",
         lambda: clickhouse_connect.get_client(
             host=settings.host,
@@ -39,7 +39,8 @@ def make_client(settings: WarehouseSettings, **query_settings: Any) -> Client:
     )
 
 
-def _classified(what: str, call: Callable[[], T]) -> T:
+def classified(what: str, call: Callable[[], T]) -> T:
+    """Call a ClickHouse client and turn what it raises into RetryableError or TerminalError."""
     try:
         return call()
     except (OperationalError, urllib3.exceptions.HTTPError, OSError) as error:
@@ -75,7 +76,7 @@ class Warehouse:
         if self._client is None:
             self._client = make_client(self._settings, **self._query_settings)
         client = self._client
-        return _classified(what, lambda: call(client))
+        return classified(what, lambda: call(client))
 
     def rows(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Return a query's rows; `parameters` fill {name:Type} on the server."""

@@ -102,6 +102,7 @@ def platform() -> Iterator[Platform]:
     """Kafka, the registry, the warehouse and Redis, with topics, schemas and tables."""
     for name in [name for name in os.environ if name.startswith("TAPEHOUSE_")]:
         del os.environ[name]
+    os.environ["TAPEHOUSE_CONFIG"] = ""  # nobody's own settings file
     jars = REPOSITORY / ".venv" / "jars"
     if not (jars / "kafka").is_dir():
         pytest.fail("the JVM jars are missing: make setup")

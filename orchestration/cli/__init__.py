@@ -7,16 +7,46 @@ import sys
 import typer
 
 from contracts.errors import TapehouseError
-from orchestration.cli import data, demonstration, parse, platform, proof, serve, tapes
+from orchestration.cli import (
+    backfill,
+    checks,
+    configuration,
+    data,
+    demonstration,
+    explore,
+    incidents,
+    parse,
+    platform,
+    proof,
+    quality,
+    report,
+    serve,
+    tapes,
+)
 
 # A new group of commands is one module with `add(app)`, and one name here.
-GROUPS = (demonstration, platform, data, proof, tapes, parse, serve)
+GROUPS = (
+    demonstration,
+    platform,
+    data,
+    proof,
+    quality,
+    checks,
+    incidents,
+    report,
+    backfill,
+    explore,
+    tapes,
+    parse,
+    configuration,
+    serve,
+)
 
 app = typer.Typer(
     name="tapehouse",
     help="Tapehouse: many feeds in, one trustworthy history out.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
 )
 for group in GROUPS:

@@ -1,7 +1,10 @@
 """`tapehouse demo`: what `make run` does once everything is installed."""
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
@@ -11,8 +14,11 @@ def add(app: typer.Typer) -> None:
     app.command()(demo)
 
 
-def demo() -> None:
-    """Start the platform, play the demo tapes through it, audit, and say what became of it. The platform stays up."""
+def demo(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False) -> None:
+    """Start the platform, play the demo tapes through it, audit, and say what became of it. The platform stays up.
+
+    Exit code 0: the audit found nothing missing and nothing twice.
+    """
     began = time.monotonic()
     from rich.console import Console
 
@@ -41,6 +47,6 @@ def demo() -> None:
             lambda: pool.submit(stack.up, described, later, None, Progress(Console(stderr=True, highlight=False))),
         )
     summary.write(settings.data_dir / "run" / "summary.json")
-    typer.echo(shown(summary, settings))
+    typer.echo(json.dumps(asdict(summary), indent=2) if as_json else shown(summary, settings))
     if not summary.balanced:
         raise typer.Exit(1)

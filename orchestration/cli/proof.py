@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
     from quality.audit import AuditReport
@@ -32,6 +31,7 @@ def audit(
     from rich.console import Console
 
     from assets.parity import run_audit
+    from orchestration.cli.tables import printer
     from orchestration.values import read_settings
 
     console = Console(stderr=True)
@@ -46,16 +46,9 @@ def audit(
         verdict = {"missing": report.missing, "twice": report.twice, "balanced": report.balanced}
         sys.stdout.write(json.dumps({**verdict, "rows": [asdict(row) for row in report.rows]}, indent=2) + "\n")
     else:
-        _printer().print(table(report))
+        printer().print(table(report))
     if not report.balanced:
         raise typer.Exit(1)
-
-
-def _printer() -> "Console":
-    """Print to a terminal at its width, to a pipe or file at one that cuts nothing."""
-    from rich.console import Console
-
-    return Console() if sys.stdout.isatty() else Console(width=160)
 
 
 def table(report: "AuditReport") -> "Table":
@@ -89,6 +82,7 @@ def rebuild(
     from rich.table import Table
 
     from assets.parity import run_rebuild
+    from orchestration.cli.tables import printer
     from orchestration.settings import BARS_QUERY
     from orchestration.values import read_settings
 
@@ -114,9 +108,9 @@ def rebuild(
         for one in found:
             hashes = (f"{one.streamed_hash:016x}", f"{one.rebuilt_hash:016x}")
             shown.add_row(one.table, f"{one.streamed_count:,}", f"{one.rebuilt_count:,}", *hashes)
-        _printer().print(shown)
+        printer().print(shown)
         for one in found:
             if one.first_difference:
-                _printer().print(f"first difference in {one.table}: {one.first_difference}")
+                printer().print(f"first difference in {one.table}: {one.first_difference}")
     if not equal:
         raise typer.Exit(1)

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from assets.audit import CHECK
 from assets.specs import asset_key
 from contracts.catalog import MARKET
 from contracts.errors import RetryableError, TerminalError
@@ -33,7 +34,11 @@ def unbalanced(dataset: str = "market.trades") -> Any:
 
 def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     """Return the evaluations of the audit by table."""
-    return {found.asset_key.to_user_string(): found for found in result.get_asset_check_evaluations()}
+    return {
+        found.asset_key.to_user_string(): found
+        for found in result.get_asset_check_evaluations()
+        if found.check_name == CHECK
+    }
 
 
 def test_a_balanced_day_is_rolled_up_with_its_numbers(bars: None, location: Any, instance: Any, auditor: Any) -> None:

@@ -34,7 +34,7 @@ def graph() -> dict[str, Any]:
             "kinds": sorted(spec.kinds),
             "owners": list(spec.owners),
             "partitions": str(spec.partitions_def) if spec.partitions_def else None,
-            "checks": checks.get(spec.key.to_user_string(), []),
+            "checks": sorted(checks.get(spec.key.to_user_string(), [])),
         }
         for spec in sorted(defs.resolve_all_asset_specs(), key=lambda spec: (spec.group_name or "", spec.key))
     }
@@ -83,11 +83,19 @@ def test_every_collector_and_the_streams_are_processes_of_the_platform() -> None
 def test_jobs_schedules_and_the_sensor_are_there_and_described() -> None:
     repository = defs.get_repository_def()
     jobs = {job.name: job.description for job in repository.get_all_jobs() if not job.name.startswith("__")}
-    assert set(jobs) == {"daily", "observe", "restart_process"}
+    assert set(jobs) == {"daily", "observe", "restart_process", "report", "scores", "hourly_scores"}
     schedules = {s.name: (s.cron_schedule, s.default_status) for s in repository.schedule_defs}
     running = dg.DefaultScheduleStatus.RUNNING
-    assert schedules == {"daily_at_00_10": ("10 0 * * *", running), "observe_every_5_minutes": ("*/5 * * * *", running)}
-    assert [sensor.name for sensor in repository.sensor_defs] == ["closed_day"]
+    assert schedules == {
+        "daily_at_00_10": ("10 0 * * *", running),
+        "observe_every_5_minutes": ("*/5 * * * *", running),
+        "report_at_01_00": ("0 1 * * *", running),
+        "scores_at_00_40": ("40 0 * * *", running),
+        "scores_every_hour": ("20 * * * *", running),
+    }
+    assert {sensor.name for sensor in repository.sensor_defs} == {
+        "alerts", "automation", "closed_day", "failed_check", "freshness", "stream_lag_or_death",
+    }  # fmt: skip
     assert all(jobs.values())
     assert all(schedule.description for schedule in repository.schedule_defs)
     assert all(sensor.description for sensor in repository.sensor_defs)

@@ -1,0 +1,1 @@
+"""How it is read from outside: bars as frames; later the HTTP and WebSocket API."""
