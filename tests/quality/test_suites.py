@@ -413,3 +413,12 @@ def test_a_warehouse_that_is_away_may_be_tried_again_and_a_claim_it_cannot_answe
 def test_a_dataset_without_suites_is_named_with_the_valid_ones() -> None:
     with pytest.raises(TerminalError, match=r"'market\.tradez'; valid: market\.trades, "):
         checked("market.tradez")
+
+
+def test_great_expectations_can_be_imported_by_a_process_without_a_main_file() -> None:
+    # As Dagster's run workers are. pyspark takes such a process for its doctests, and may end it.
+    code = "import quality.suites.engine; print('alive')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.strip() == "alive", done.stderr
