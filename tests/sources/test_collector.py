@@ -114,18 +114,20 @@ async def test_repeated_and_reordered_messages_are_all_written_down(
 async def test_cut_stalled_and_refused_connections_lose_nothing_that_was_received(
     replay: Replay, start_collector: StartCollector, kafka: Kafka, write_tape: WriteTape, make_trade: TradeMaker
 ) -> None:
-    collector = await start_collector(replay.endpoint(heartbeat_s=0.8))
+    # An instrument of its own: how far other tests' trades were heard stands in the marks, which outlive a collector.
+    collector = await start_collector(replay.endpoint(streams=["solusdt@trade"], heartbeat_s=0.8))
+    tape = [make_trade(n).replace(b"btcusdt", b"solusdt").replace(b"BTCUSDT", b"SOLUSDT") for n in range(2000)]
     await collector.running()
     await replay.post("/faults", endpoint="binance/spot", kind="disconnect", after=200)
     await replay.post("/faults", endpoint="binance/spot", kind="refuse", count=2)
-    await replay.play(write_tape([make_trade(n) for n in range(2000)]), speed=1)
+    await replay.play(write_tape(tape), speed=1)
     await collector.reaches("it came back", lambda h: h["reconnects"] >= 3 and h["connections"][0]["state"] == "live")
     await replay.post("/faults", endpoint="binance/spot", kind="stall", seconds=60)
     await collector.reaches("it came back again", lambda h: h["reconnects"] >= 4)
     await replay.played()
     await collector.reaches(
         "all is done and every gap filled",
-        lambda h: h["lag"] == 0 and h["connections"][0]["state"] == "live" and h["gaps"]["open"] == 0,
+        lambda h: h["lag"] == 0 and h["events"] >= 2000 and not h["gaps"]["open"],
     )
     told = await collector.health()
     await collector.stop()
