@@ -20,8 +20,11 @@ import pytest
 
 from assets.store import Store
 from contracts.bars import BARS
+from contracts.check_results import CHECK_RESULTS
 from contracts.errors import TapehouseError
+from contracts.incidents import INCIDENTS
 from contracts.rollups import ROLLUPS
+from contracts.scores import BAR_SCORES, DEDUCTIONS, SCORES
 from contracts.trades import TRADES
 from stores.arrow import arrow_schema
 from stores.migrations import migrate
@@ -82,7 +85,9 @@ class Stored:
             self.warehouse.insert(table, pa.Table.from_pylist(rows, schema=schema), token=secrets.token_hex(8))
 
     def empty(self) -> None:
-        for table in (TRADES.table, BARS.table, "delivery_ledger", *(r.dataset.table for r in ROLLUPS)):
+        rollups = [rollup.dataset.table for rollup in ROLLUPS]
+        judged = [dataset.table for dataset in (SCORES, DEDUCTIONS, BAR_SCORES, CHECK_RESULTS, INCIDENTS)]
+        for table in (TRADES.table, BARS.table, "delivery_ledger", *rollups, *judged):
             self.warehouse.run(f"TRUNCATE TABLE {table}")
 
     def rollup(self, suffix: str) -> list[tuple[Any, ...]]:
