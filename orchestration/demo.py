@@ -32,6 +32,8 @@ POLL_S = 0.5
 STANDSTILL_S = 120.0
 # How long the repair of a gap is waited for once everything was played; what is open then is told as open.
 REPAIR_S = 30.0
+# Six days' runs, each with its audit and a hundred claims, on a machine that may have other work.
+MATERIALISE_S = 900.0
 
 
 def demo_days(venues: tuple[str, ...]) -> list[date]:
@@ -116,8 +118,8 @@ def _materialise(settings: Settings, report: Report) -> int:
 
     dagster = f"http://127.0.0.1:{settings.port('dagster')}"
     days = [str(day) for day in demo_days(settings.venues)]
-    runs = run_partitions(dagster, DAILY, days, deadline_s=300, on_progress=told)
-    run_job(dagster, OBSERVE, deadline_s=300, on_progress=told)
+    runs = run_partitions(dagster, DAILY, days, deadline_s=MATERIALISE_S, on_progress=told)
+    run_job(dagster, OBSERVE, deadline_s=MATERIALISE_S, on_progress=told)
     return sum(len(run.materialised) for run in runs)
 
 
