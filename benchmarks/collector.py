@@ -44,6 +44,14 @@ class Bench:
         """Return the collector's process."""
         return psutil.Process(next(s.pid for s in stack.status(self.stack).services if s.name == self.name))
 
+    def ready(self, seconds: float = 60.0) -> None:
+        """Wait until the collector listens: before, it has nothing to forget."""
+        end = time.monotonic() + seconds
+        while self.ask("GET", self.name, "/health")["status"] != "running":
+            if time.monotonic() > end:
+                raise SystemExit(f"the collector does not listen within {seconds:.0f} s")
+            time.sleep(0.1)
+
     def play(self) -> None:
         """Begin to play the tape as fast as the collector takes it."""
         self.ask("POST", self.name, "/forget", {})
@@ -64,6 +72,7 @@ class Bench:
 def measure(bench: Bench) -> None:
     """Play and print."""
     process = bench.process()
+    bench.ready()
     sys.stdout.write(f"{'replay':>6}{'messages':>10}{'a second':>10}{'CPU s a million':>17}{'memory MiB':>12}\n")
     for number in range(1, REPLAYS + 1):
         messages = bench.ask("GET", bench.name, "/health")["messages"]
