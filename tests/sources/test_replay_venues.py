@@ -149,11 +149,13 @@ async def test_kraken_checksums_match_through_resubscriptions_while_it_plays(rep
                         await talk.socket.send_str(message)
 
         again = asyncio.create_task(resubscribe())
-        playing = True
-        while playing or not again.done():
+        while True:
             try:
                 payload = await talk.payload(patience_s=1)
             except TimeoutError:
+                # Only now everything is read that was sent: a slow reader is behind when the play ends.
+                if again.done() and (await replay.get("/status"))["state"] != "playing":
+                    break
                 continue
             stream = talk.dialect.stream_of(payload)
             if stream in made:
@@ -162,12 +164,9 @@ async def test_kraken_checksums_match_through_resubscriptions_while_it_plays(rep
                 if checksum is not None:
                     assert checksum == made[stream].checksum(), payload
                     matched += 1
-            elif matched and b"heartbeat" in payload:
-                playing = (await replay.get("/status"))["state"] == "playing"
         await again
         assert snapshots >= 50
-        # How many depends on how long each subscription was away, and that on the machine.
-        assert matched > snapshots
+        assert matched > 1500
 
 
 def as_v2(record: TapeRecord) -> bytes | None:
