@@ -5,10 +5,10 @@ PYTHON ?= $(firstword $(shell command -v python3.11) $(shell command -v python3)
 BIN := $(ROOT)/.venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status setup test lint format lock bench
+.PHONY: help run stop status setup test lint format lock bench bench-quick
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\): .*## \(.*\)/make \1|\2/p' "$(ROOT)/Makefile" | column -t -s '|'
+	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/make \1|\2/p' "$(ROOT)/Makefile" | column -t -s '|'
 
 run: setup ## set up what is missing, start the platform, play the demo tape through it, print what came out
 	@cd "$(ROOT)" && "$(BIN)/tapehouse" demo
@@ -24,7 +24,7 @@ setup: ## do every set-up step that is missing
 	@cd "$(ROOT)" && "$(PYTHON)" -m deploy.setup
 
 # What shares the running platform waits for restarts most of the time; everything else runs beside it.
-SHARING := tests/assets tests/flow tests/jobs tests/quality tests/spark tests/stores
+SHARING := tests/assets tests/flow tests/jobs tests/quality tests/realtime tests/spark tests/stores
 OTHERS := $(filter-out $(SHARING) tests/__pycache__,$(patsubst $(ROOT)/%/,%,$(wildcard $(ROOT)/tests/*/)))
 
 test: setup ## run the whole test suite, on its own ports and data
@@ -34,8 +34,12 @@ test: setup ## run the whole test suite, on its own ports and data
 		echo "waiting for $(OTHERS)"; wait $$others; rest=$$?; cat "$$log"; rm -f "$$log"; \
 		[ $$shared -eq 0 ] && [ $$rest -eq 0 ]; }
 
-bench: setup ## measure what parsing and collecting cost; takes a few minutes
-	@cd "$(ROOT)" && "$(BIN)/python" -m benchmarks.parse && "$(BIN)/python" -m benchmarks.collector
+bench: setup ## measure the core beside its peers, then parsing and collecting; takes more than an hour
+	@cd "$(ROOT)" && "$(BIN)/python" -m benchmarks && "$(BIN)/python" -m benchmarks.parse && \
+		"$(BIN)/python" -m benchmarks.collector
+
+bench-quick: setup ## bars and rebuilds beside their peers, smaller counts; takes under six minutes
+	@cd "$(ROOT)" && "$(BIN)/python" -m benchmarks --quick
 
 lint: setup ## check style, types and the direction of imports
 	@cd "$(ROOT)" && "$(BIN)/ruff" check && "$(BIN)/ruff" format --check && "$(BIN)/mypy" && "$(BIN)/lint-imports"

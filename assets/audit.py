@@ -1,13 +1,13 @@
 """The audit of the day as asset checks, one of each market table: nothing missing, nothing twice."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol
 
 import dagster as dg
 
 from assets.failures import failing_by_type
-from assets.specs import asset_key
+from assets.specs import DAILY, WAREHOUSE_POOL, asset_key, days_of
 from contracts.catalog import MARKET
 from contracts.dataset import Dataset
 from contracts.trades import TRADES
@@ -58,14 +58,6 @@ def _metadata(reports: "dict[date, AuditReport]") -> dict[str, Any]:
     }
 
 
-def _days(context: dg.AssetCheckExecutionContext) -> list[date]:
-    """Return the run's days; run by itself, from the asset's page, the check takes yesterday."""
-    run = context.op_execution_context
-    if run.has_partition_key or run.has_partition_key_range:
-        return [date.fromisoformat(key) for key in run.partition_keys]
-    return [datetime.now(UTC).date() - timedelta(days=1)]
-
-
 def _spec(dataset: Dataset) -> dg.AssetCheckSpec:
     # Only the trades' check holds something back: the rollups are made from them.
     stops = dataset is TRADES
@@ -73,6 +65,8 @@ def _spec(dataset: Dataset) -> dg.AssetCheckSpec:
         name=CHECK,
         asset=asset_key(dataset),
         blocking=stops,
+        # A day of trades has an outcome of its own; what is no partitioned asset has but the last one.
+        partitions_def=DAILY if stops else None,
         description=("Stops what follows in its run: e" if stops else "E")
         + f"very row of {dataset.name} on the tape of the day is stored exactly once, or is in quarantine with its "
         "reason, as tape, Kafka's offsets, ledger and tables say independently.",
@@ -96,12 +90,12 @@ def _result(dataset: Dataset, reports: "dict[date, AuditReport]") -> dg.AssetChe
     )
 
 
-@dg.multi_asset_check(name=CHECK, specs=[_spec(dataset) for dataset in MARKET])
+@dg.multi_asset_check(name=CHECK, specs=[_spec(dataset) for dataset in MARKET], pool=WAREHOUSE_POOL)
 def nothing_missing_nothing_twice(
     context: dg.AssetCheckExecutionContext, auditor: dg.ResourceParam[Auditor]
 ) -> Iterator[dg.AssetCheckResult]:
     """Audit the run's days, all tables at once, for the tape is parsed but once."""
     with failing_by_type():
-        reports = {day: auditor.audit(day, context.log.info) for day in _days(context)}
+        reports = {day: auditor.audit(day, context.log.info) for day in days_of(context)}
     for dataset in MARKET:
         yield _result(dataset, reports)

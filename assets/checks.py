@@ -1,19 +1,21 @@
 """The suites of a day as asset checks: one check a claim, on each market table and the bars."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol
 
 import dagster as dg
 
 from assets.failures import failing_by_type
-from assets.specs import DAILY, QUALITY, asset_key, dataset_spec
+from assets.specs import DAILY, QUALITY, WAREHOUSE_POOL, asset_key, dataset_spec, days_of
+from assets.store import Store
 from contracts.bars import BARS
 from contracts.check_results import CHECK_RESULTS
 from contracts.dataset import Dataset
 from contracts.trades import TRADES
 from quality.suites.catalog import CHECKED, suites_of
 from quality.suites.claims import Claim
+from serving.pages import Pages
 
 if TYPE_CHECKING:
     from quality.suites.results import CheckResult, DatasetRun
@@ -42,14 +44,6 @@ CHECK_RESULTS_ASSET = dataset_spec(
 )
 
 
-def _days(context: dg.AssetCheckExecutionContext) -> list[date]:
-    """Return the run's days; run by themselves, from an asset's page, the checks take yesterday."""
-    run = context.op_execution_context
-    if run.has_partition_key or run.has_partition_key_range:
-        return [date.fromisoformat(key) for key in run.partition_keys]
-    return [datetime.now(UTC).date() - timedelta(days=1)]
-
-
 def _claims(dataset: Dataset) -> list[Claim]:
     return [claim for suite in suites_of(dataset) for claim in suite.claims]
 
@@ -60,6 +54,7 @@ def _spec(dataset: Dataset, claim: Claim) -> dg.AssetCheckSpec:
         name=claim.name,
         asset=asset_key(dataset),
         blocking=stops,
+        partitions_def=DAILY if dataset in FOLLOWED else None,
         description=f"{claim.says} {'Stops what follows in its run.' if stops else 'Holds nothing back.'}",
     )
 
@@ -88,7 +83,9 @@ def _by_venue(results: "list[CheckResult]") -> dg.TableMetadataValue:
     return dg.MetadataValue.table(records=records, schema=dg.TableSchema(_VENUE_COLUMNS))
 
 
-def _result(dataset: Dataset, claim: Claim, runs: "list[DatasetRun]", days: list[date]) -> dg.AssetCheckResult:
+def _result(
+    dataset: Dataset, claim: Claim, runs: "list[DatasetRun]", days: list[date], pages: Pages
+) -> dg.AssetCheckResult:
     found = [one for run in runs for one in run.results if one.check_name == claim.name]
     checked, unexpected = sum(one.checked_count for one in found), sum(one.unexpected_count for one in found)
     wrong = [
@@ -106,8 +103,9 @@ def _result(dataset: Dataset, claim: Claim, runs: "list[DatasetRun]", days: list
         metadata["venues"] = _by_venue(found)
     if offenders := _offenders(found):
         metadata["offending_rows"] = offenders
-    if pages := [run.page for run in runs if run.page]:
-        metadata["data_docs"] = dg.MetadataValue.path(str(pages[-1]))
+    if written := [run.page for run in runs if run.page]:
+        metadata["data_docs"] = dg.MetadataValue.url(pages.url(written[-1]))
+        metadata["data_docs_file"] = dg.MetadataValue.path(str(written[-1]))
     return dg.AssetCheckResult(
         asset_key=asset_key(dataset),
         check_name=claim.name,
@@ -122,17 +120,26 @@ def _result(dataset: Dataset, claim: Claim, runs: "list[DatasetRun]", days: list
     name="claims_hold",
     specs=[_spec(dataset, claim) for dataset in CHECKED for claim in _claims(dataset)],
     can_subset=True,
+    pool=WAREHOUSE_POOL,
 )
 def claims_hold(
-    context: dg.AssetCheckExecutionContext, checker: dg.ResourceParam[Checker]
+    context: dg.AssetCheckExecutionContext,
+    checker: dg.ResourceParam[Checker],
+    store: dg.ResourceParam[Store],
+    pages: dg.ResourceParam[Pages],
 ) -> Iterator[dg.AssetCheckResult]:
-    """Put the claims about the run's days to the warehouse, all venues and tables at once."""
+    """Put the claims about the run's days to the warehouse, all venues and tables at once.
+
+    A day of bars is noted as made just before: the outcome of its checks is then that of what was made last.
+    """
     selected = context.selected_asset_check_keys
     datasets = [dataset for dataset in CHECKED if any(key.asset_key == asset_key(dataset) for key in selected)]
-    days = _days(context)
+    days = days_of(context)
     runs: list[DatasetRun] = []
     with failing_by_type():
         for day in days:
+            if BARS in datasets:
+                context.op_execution_context.log_event(_bars_of(store, day))
             of_day = checker.check(day, datasets, context.run.run_id, context.log.info)
             context.op_execution_context.log_event(_materialization(day, of_day))
             runs += of_day
@@ -140,7 +147,15 @@ def claims_hold(
         mine = [run for run in runs if run.dataset == dataset.name]
         for claim in _claims(dataset):
             if dg.AssetCheckKey(asset_key(dataset), claim.name) in selected:
-                yield _result(dataset, claim, mine, days)
+                yield _result(dataset, claim, mine, days, pages)
+
+
+def _bars_of(store: Store, day: date) -> dg.AssetMaterialization:
+    from assets.day_metadata import day_metadata
+    from assets.day_view import read_day
+
+    numbers = day_metadata(read_day(store.warehouse(), f"{BARS.table}_current", day))
+    return dg.AssetMaterialization(asset_key(BARS), partition=day.isoformat(), metadata=numbers)
 
 
 def _materialization(day: date, runs: "list[DatasetRun]") -> dg.AssetMaterialization:

@@ -30,18 +30,24 @@ def run_rebuild(
     bars_query: Path,
     day: date,
     *,
+    run_id: str = "",
     keep: bool = False,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> list[Comparison]:
-    """Rebuild a day from the lake's tape in a Spark session of its own and compare it with what was streamed."""
+    """Rebuild a day from the lake's tape in a Spark session of its own and compare it with what was streamed.
+
+    What it came to is kept in system.parity, under `run_id` or one of its own.
+    """
+    from spark.parity import record_parity
     from spark.rebuild import rebuild_day
     from spark.session import open_session
 
     on_progress("starting Spark")
     scratch = Scratch.of(day, uuid.uuid4().hex[:8])
     spark = open_session(f"tapehouse-rebuild-{day}", spark_settings)
+    warehouse = Warehouse(streams.warehouse)
     try:
-        return rebuild_day(
+        found = rebuild_day(
             spark,
             lake=streams.lake,
             warehouse_settings=streams.warehouse,
@@ -54,4 +60,6 @@ def run_rebuild(
     finally:
         spark.stop()
         if not keep:
-            scratch.drop(Warehouse(streams.warehouse))
+            scratch.drop(warehouse)
+    record_parity(warehouse, day, found, run_id or f"command-{uuid.uuid4()}")
+    return found

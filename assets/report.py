@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -10,7 +9,7 @@ import dagster as dg
 from assets.audit import Auditor
 from assets.failures import failing_by_type
 from assets.specs import AFTER_CHECKS, DAILY, OWNERS, REPORT, asset_key
-from assets.store import Reports, Store
+from assets.store import Store
 from assets.thresholds import Thresholds
 from contracts.bars import BARS
 from contracts.catalog import MARKET
@@ -19,8 +18,10 @@ from contracts.errors import TapehouseError
 from contracts.freshness import FRESHNESS
 from contracts.gaps import GAPS
 from contracts.incidents import INCIDENTS
+from contracts.parity import PARITY
 from contracts.quarantine import QUARANTINE
 from contracts.scores import DEDUCTIONS, SCORES
+from serving.pages import Pages
 
 if TYPE_CHECKING:
     from quality.audit import AuditReport
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 DAYS_A_RUN = 31
 REPORT_KEY = dg.AssetKey(["quality", "report"])
-SHOWN = (*MARKET, BARS, GAPS, QUARANTINE, SCORES, DEDUCTIONS, CHECK_RESULTS, FRESHNESS, INCIDENTS)
+SHOWN = (*MARKET, BARS, GAPS, QUARANTINE, SCORES, DEDUCTIONS, CHECK_RESULTS, PARITY, FRESHNESS, INCIDENTS)
 
 
 @dg.asset(
@@ -43,25 +44,29 @@ SHOWN = (*MARKET, BARS, GAPS, QUARANTINE, SCORES, DEDUCTIONS, CHECK_RESULTS, FRE
     automation_condition=AFTER_CHECKS,
     backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=DAYS_A_RUN),
     description="One page a day that needs no network: can these numbers be trusted, and what speaks against it. "
-    "Scores with their deductions, gaps and refills, quarantine, bars, claims, audit, freshness, incidents, and what "
-    "changed since the day before. Making it again replaces it. `tapehouse report --day D` makes the same page.",
+    "Scores with their deductions, gaps and refills, quarantine, bars, claims, audit, rebuild, freshness, incidents, "
+    "and what changed since the day before. Making it again replaces it. `tapehouse report --day D` makes the same "
+    "page.",
 )
 def quality_report(
     context: dg.AssetExecutionContext,
     store: dg.ResourceParam[Store],
     auditor: dg.ResourceParam[Auditor],
-    reports: dg.ResourceParam[Reports],
+    pages: dg.ResourceParam[Pages],
     thresholds: dg.ResourceParam[Thresholds],
 ) -> dg.MaterializeResult[None]:
     """Make the page of each of the run's days."""
     with failing_by_type():
+        from quality.certificate import FOLDER, line
         from quality.report.reading import read_facts
 
         warehouse = store.warehouse()
+        certificate = line(pages.data_dir / FOLDER)
         for key in context.partition_keys:
             day = date.fromisoformat(key)
             facts = read_facts(warehouse, day, min_score=thresholds.min_score)
-            told = _written(warehouse, replace(facts, audit=_audited(auditor, day, context.log)), reports.folder)
+            facts = replace(facts, audit=_audited(auditor, day, context.log), certificate=certificate)
+            told = _written(warehouse, facts, pages)
             context.log.info(f"{key}: {told['verdict']}")
             context.add_asset_metadata(told, asset_key=REPORT_KEY, partition_key=key)
     return dg.MaterializeResult(asset_key=REPORT_KEY)
@@ -76,18 +81,20 @@ def _audited(auditor: Auditor, day: date, log: dg.DagsterLogManager) -> "AuditRe
         return None
 
 
-def _written(warehouse: "Warehouse", facts: "Facts", folder: Path) -> dict[str, Any]:
+def _written(warehouse: "Warehouse", facts: "Facts", pages: Pages) -> dict[str, Any]:
     from quality.report.files import report_path, write_page
     from quality.report.page import extract, render
     from quality.report.verdict import judge
 
     verdict = judge(facts)
-    path = report_path(folder, facts.day)
+    path = report_path(pages.reports, facts.day)
+    size = write_page(path, render(facts))
     told: dict[str, Any] = {
         "verdict": verdict.sentence,
         "level": verdict.level.word,
-        "bytes": write_page(path, render(facts)),
-        "page": dg.MetadataValue.path(str(path.resolve())),
+        "page": dg.MetadataValue.url(pages.url(path)),
+        "file": dg.MetadataValue.path(str(path.resolve())),
+        "bytes": size,
         "extract": dg.MetadataValue.md(extract(facts, verdict)),
     }
     if not facts.totals.bar_count:

@@ -5,11 +5,12 @@ from datetime import date
 import dagster as dg
 
 from assets.failures import failing_by_type
-from assets.specs import DAILY, ROLLUPS, WAREHOUSE_POOL, asset_key, dataset_spec
+from assets.specs import AFTER_CHECKS, DAILY, ROLLUPS, WAREHOUSE_POOL, asset_key, dataset_spec
 from assets.store import Store
 from contracts.bars import BARS
 from contracts.rollups import ROLLUPS as WIDTHS
 from contracts.rollups import Rollup
+from contracts.scores import SCORES
 from contracts.trades import TRADES
 
 # A run's process starts in seconds, a day is made in a fraction of one: a year is twelve runs, and one that fails costs
@@ -19,7 +20,8 @@ DAY_S = 86_400
 
 
 def _rollup_asset(rollup: Rollup) -> dg.AssetsDefinition:
-    deps = {asset_key(rollup.source)}
+    # A day whose score is too low is not rolled up: automation makes up for it once the score passes.
+    deps = {asset_key(rollup.source), asset_key(SCORES)}
     if rollup.source is BARS:
         # A blocking check holds back only what depends on the checked asset itself: the audit is the trades'.
         deps.add(asset_key(TRADES))
@@ -28,8 +30,10 @@ def _rollup_asset(rollup: Rollup) -> dg.AssetsDefinition:
         group=ROLLUPS,
         kinds={"clickhouse", "sql"},
         deps=deps,
-        description="A function of the day's finer bars and of nothing else: running it again gives the same rows.",
+        description="A function of the day's finer bars and of nothing else: running it again gives the same rows. A "
+        "day whose audit, claims or score failed has none until they pass.",
         partitions=DAILY,
+        automation=AFTER_CHECKS,
     )
 
     @dg.multi_asset(

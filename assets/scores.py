@@ -65,6 +65,7 @@ _SPECS = [
             name=CHECK,
             asset=asset_key(SCORES),
             blocking=True,
+            partitions_def=DAILY,
             description="Stops what follows: all instruments' scores are at least the setting `min_score`.",
         )
     ],

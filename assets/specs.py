@@ -1,7 +1,7 @@
 """How a contract looks in Dagster: key, group, owner, kinds, description and column schema."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
 import dagster as dg
@@ -22,9 +22,12 @@ WAREHOUSE_POOL, SPARK_POOL = "warehouse", "spark"
 DAILY = dg.DailyPartitionsDefinition(start_date="2021-01-01", timezone="UTC", end_offset=0)
 
 # For assets that must not follow from a day whose blocking checks failed: a check stops its own run, this all others.
-# What is only observed has no materialisation: eager's wish that no dependency be missing would never be granted.
+# Any day may be done again, not only the last. What is only observed has no materialisation: eager's wish that no
+# dependency be missing would never be granted.
 AFTER_CHECKS = (
-    dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
+    dg.AutomationCondition.eager()
+    .without(dg.AutomationCondition.in_latest_time_window())
+    .without(~dg.AutomationCondition.any_deps_missing())
     & dg.AutomationCondition.all_deps_blocking_checks_passed()
 )
 
@@ -100,6 +103,7 @@ def dataset_spec(
     table_name: str = "",
     partitions: dg.PartitionsDefinition[str] | None = None,
     freshness: dg.FreshnessPolicy | None = None,
+    automation: dg.AutomationCondition[dg.AssetKey] | None = None,
 ) -> dg.AssetSpec:
     """Describe a dataset as an asset; `description` follows the contract's own doc."""
     grain = ", ".join(f"`{name}`" for name in dataset.grain)
@@ -118,7 +122,16 @@ def dataset_spec(
         metadata=metadata,
         partitions_def=partitions,
         freshness_policy=freshness or (made_daily() if group == ROLLUPS else None),
+        automation_condition=automation,
     )
+
+
+def days_of(context: dg.AssetCheckExecutionContext) -> list[date]:
+    """Return the days of a run of checks; run by themselves, from an asset's page, checks take yesterday."""
+    run = context.op_execution_context
+    if run.has_partition_key or run.has_partition_key_range:
+        return [date.fromisoformat(key) for key in run.partition_keys]
+    return [datetime.now(UTC).date() - timedelta(days=1)]
 
 
 def observable(

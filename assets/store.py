@@ -1,4 +1,4 @@
-"""The resources that say where things are: warehouse, lake, named queries, pages."""
+"""The resource that says where things are: warehouse, lake, named queries."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +27,3 @@ class Store:
     def query(self, name: str) -> str:
         """Return the text of a named query."""
         return (self.queries / f"{name}.sql").read_text()
-
-
-@dataclass(frozen=True)
-class Reports:
-    """Where the pages go."""
-
-    folder: Path = Path("var/reports")

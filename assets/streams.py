@@ -8,12 +8,16 @@ import dagster as dg
 
 from assets.processes import Processes, ProcessView
 from assets.specs import OWNERS, SOURCES, STREAMS, dataset_spec, observable
+from contracts.alerts import MARKET_ALERTS
 from contracts.catalog import DELIVERED, MARKET
+from contracts.dataset import Dataset
 from contracts.gaps import GAPS, MARKS
 from contracts.tape import tape_topic
 from sources.venues import VENUES
 
 STREAM_PROCESS = "streams"
+ALERT_PROCESS = "alert-stream"
+ALERT_KEY = dg.AssetKey(["streams", "real_time_alerts"])
 RESTART_HINT = "Restart it with the job `restart_process`: it goes on where the ledger ends, nothing is lost or twice."
 
 
@@ -94,9 +98,24 @@ MARKS_ASSET = dataset_spec(
     table_name=f"kafka.{MARKS.name}",
 )
 
+
+def _before(dataset: Dataset) -> list[dg.AssetKey]:
+    return [ALERT_KEY] if dataset is MARKET_ALERTS else _COLLECTORS
+
+
 _SPECS = [
     *(_collector_spec(venue) for venue in sorted(VENUES)),
-    *(_stream_spec(t, _COLLECTORS, f"to the table `{d.table}`") for t, d in TABLE_TOPICS.items()),
+    dg.AssetSpec(
+        ALERT_KEY,
+        deps=_COLLECTORS,
+        description="The Spark query in Real-Time Mode that holds trades and quotes against the alert rules and tells "
+        f"what breaks them in the topic `{MARKET_ALERTS.name}`, within milliseconds; docs/real-time.md.",
+        group_name=STREAMS,
+        owners=OWNERS,
+        kinds={"spark", "kafka"},
+        metadata={"process": ALERT_PROCESS},
+    ),
+    *(_stream_spec(t, _before(d), f"to the table `{d.table}`") for t, d in TABLE_TOPICS.items()),
     *(_stream_spec(t, [collector_key(v)], "to the lake's tape") for v, t in sorted(TAPE_TOPICS.items())),
 ]
 
@@ -106,12 +125,15 @@ def observe_processes(
     context: dg.AssetExecutionContext, processes: dg.ResourceParam[Processes]
 ) -> Iterator[dg.ObserveResult]:
     """Note how collectors and streams are; one that does not run is noted as that."""
-    views = processes.view({*COLLECTOR_OF_KEY.values(), STREAM_PROCESS})
+    views = processes.view({*COLLECTOR_OF_KEY.values(), STREAM_PROCESS, ALERT_PROCESS})
     for key in sorted(context.selected_asset_keys):
         topic = TOPIC_OF_KEY.get(key)
-        name = COLLECTOR_OF_KEY.get(key, STREAM_PROCESS)
+        name = ALERT_PROCESS if key == ALERT_KEY else COLLECTOR_OF_KEY.get(key, STREAM_PROCESS)
         view = views.get(name, ProcessView(name, "unknown", "the platform on this machine does not carry it"))
-        told = _stream_numbers(view.health, topic) if topic else _collector_numbers(view.health)
+        if key == ALERT_KEY:
+            told = _alert_numbers(view.health)
+        else:
+            told = _stream_numbers(view.health, topic) if topic else _collector_numbers(view.health)
         yield dg.ObserveResult(asset_key=key, metadata=_process_numbers(view) | told)
 
 
@@ -141,6 +163,11 @@ def _stream_numbers(health: Mapping[str, Any], topic: str) -> dict[str, Any]:
     if stream.get("last_batch"):
         told["last_batch"] = dg.MetadataValue.timestamp(datetime.fromisoformat(stream["last_batch"]))
     return told
+
+
+def _alert_numbers(health: Mapping[str, Any]) -> dict[str, Any]:
+    counts = ("batches", "references", "references_age_s", "seconds_since_batch")
+    return {name: health[name] for name in counts if health.get(name) is not None}
 
 
 def _collector_numbers(health: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from contracts.dataset import Dataset
 from contracts.gaps import GAPS, STATES
 from contracts.ledger import LEDGER
 from contracts.quarantine import QUARANTINE
-from contracts.trades import TRADES
+from contracts.trades import DISPLACED_TRADES, TRADES
 
 ROWS_SHOWN = 20
 
@@ -82,6 +82,14 @@ def book_snapshot_numbers(store: Store) -> dict[str, Any]:
         f"FROM {BOOK_SNAPSHOTS.table} FINAL WHERE state != 'withdrawn'"
     )[0]
     return {"dagster/row_count": int(count), "incomplete": int(incomplete), **_newest("newest_snapshot", newest)}
+
+
+def displaced_numbers(store: Store) -> dict[str, Any]:
+    """Return how many trades lost their place to a row from earlier on the tape."""
+    count, newest = store.warehouse().rows(
+        f"SELECT count(), toUnixTimestamp64Micro(max(event_time)) FROM {DISPLACED_TRADES.table} FINAL"
+    )[0]
+    return {"dagster/row_count": int(count), **_newest("newest_event", newest)}
 
 
 def bars_numbers(store: Store) -> dict[str, Any]:

@@ -15,12 +15,14 @@ from assets.table_numbers import (
     book_snapshot_numbers,
     changed_days,
     delivered_numbers,
+    displaced_numbers,
     gaps_numbers,
     lake_numbers,
     ledger_numbers,
     quarantine_numbers,
     trades_of_days,
 )
+from contracts.alerts import MARKET_ALERTS
 from contracts.bars import BARS
 from contracts.book_snapshots import BOOK_SNAPSHOTS
 from contracts.books import BOOKS
@@ -30,7 +32,7 @@ from contracts.gaps import GAPS
 from contracts.ledger import LEDGER
 from contracts.quarantine import QUARANTINE
 from contracts.tape import TAPE
-from contracts.trades import TRADES
+from contracts.trades import DISPLACED_TRADES, TRADES
 
 DAYS_AN_OBSERVATION = 31
 MARK = "reported_until"
@@ -54,13 +56,14 @@ _BY_DAY = [
         kinds={"clickhouse", "table"},
         deps=[asset_key(TRADES)],
         description="Every revision is kept; `market_bars_current` shows the bars as they are known now, with vwap. "
-        "A day counts as materialised when observing has noted its numbers here.",
+        "A day counts as materialised when its claims were put to it; observing notes the numbers of changed days.",
         partitions=DAILY,
         freshness=made_daily(),
     ),
 ]
 _TOLD = {
     BOOKS.name: "`market_book_at` answers with the book of any moment, best first.",
+    MARKET_ALERTS.name: "The process alert-stream finds them; docs/real-time.md says by which rules.",
 }
 
 
@@ -72,13 +75,20 @@ def _written(dataset: Dataset) -> dg.AssetSpec:
 
 
 _WHOLE = [
-    *(_written(dataset) for dataset in (*MARKET, GAPS) if dataset is not TRADES),
+    *(_written(dataset) for dataset in (*MARKET, MARKET_ALERTS, GAPS) if dataset is not TRADES),
     dataset_spec(
         BOOK_SNAPSHOTS,
         group=STORED,
         kinds={"clickhouse", "table"},
         deps=[asset_key(BOOKS)],
         description="What the streams keep so that no question about a moment has to read far back.",
+    ),
+    dataset_spec(
+        DISPLACED_TRADES,
+        group=STORED,
+        kinds={"clickhouse", "table"},
+        deps=[stream_key(TRADES.name)],
+        description="`market_trades_as_of` answers from it where a row was replaced after the moment asked for.",
     ),
     # A record that can't be read, or breaks a rule, may come by any topic.
     dataset_spec(QUARANTINE, group=STORED, kinds={"clickhouse", "table"}, deps=_TABLE_STREAMS),
@@ -114,7 +124,8 @@ def observe_market(context: dg.AssetExecutionContext, store: dg.ResourceParam[St
                 mark = last
             context.log.info(f"{key.to_user_string()}: {len(days)} days changed")
             for day, numbers in _of_days(store, key, days):
-                context.log_event(_note(key, day, numbers))
+                # A materialisation would make Dagster forget the outcome of the day's checks: "not evaluated".
+                context.log_event(dg.AssetObservation(key, partition=day.isoformat(), metadata=numbers))
             yield dg.ObserveResult(asset_key=key, metadata=_of_table(store, key) | {MARK: mark})
 
 
@@ -122,9 +133,10 @@ def observe_market(context: dg.AssetExecutionContext, store: dg.ResourceParam[St
 def observe_tables(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> Iterator[dg.ObserveResult]:
     """Note the numbers of every table but trades and bars, and of the tape."""
     numbers: dict[dg.AssetKey, Callable[[Store], dict[str, Any]]] = {
-        **{asset_key(dataset): partial(delivered_numbers, dataset=dataset) for dataset in MARKET},
+        **{asset_key(dataset): partial(delivered_numbers, dataset=dataset) for dataset in (*MARKET, MARKET_ALERTS)},
         asset_key(GAPS): gaps_numbers,
         asset_key(BOOK_SNAPSHOTS): book_snapshot_numbers,
+        asset_key(DISPLACED_TRADES): displaced_numbers,
         asset_key(QUARANTINE): quarantine_numbers,
         asset_key(LEDGER): ledger_numbers,
         asset_key(TAPE): lake_numbers,
@@ -133,14 +145,6 @@ def observe_tables(context: dg.AssetExecutionContext, store: dg.ResourceParam[St
         # Dagster wants book snapshots after the books that they are made from.
         for key in (spec.key for spec in _WHOLE if spec.key in context.selected_asset_keys):
             yield dg.ObserveResult(asset_key=key, metadata=numbers[key](store))
-
-
-def _note(key: dg.AssetKey, day: date, numbers: dict[str, Any]) -> dg.AssetMaterialization | dg.AssetObservation:
-    """Return the event of one day; for bars it is a materialisation, so that the day shows as made."""
-    if key == asset_key(BARS):
-        return dg.AssetMaterialization(key, partition=day.isoformat(), metadata=numbers)
-    # A materialisation of any day would make Dagster forget the outcome of the trades' audit: "not evaluated".
-    return dg.AssetObservation(key, partition=day.isoformat(), metadata=numbers)
 
 
 def _mark(context: dg.AssetExecutionContext, key: dg.AssetKey) -> int:

@@ -1,5 +1,6 @@
 """All datasets by name."""
 
+from contracts.alerts import MARKET_ALERTS
 from contracts.bars import BARS
 from contracts.book_snapshots import BOOK_SNAPSHOTS
 from contracts.books import BOOKS
@@ -11,19 +12,20 @@ from contracts.gaps import GAPS, MARKS
 from contracts.incidents import ALERTS, INCIDENTS
 from contracts.instruments import INSTRUMENTS
 from contracts.ledger import LEDGER
+from contracts.parity import PARITY
 from contracts.quarantine import QUARANTINE
 from contracts.quotes import QUOTES
 from contracts.rollups import ROLLUPS
 from contracts.scores import BAR_SCORES, DEDUCTIONS, SCORES
 from contracts.tape import TAPE
-from contracts.trades import TRADES
+from contracts.trades import DISPLACED_TRADES, TRADES
 from contracts.venue_bars import VENUE_BARS
 
 # What parsers find on the tape. Whatever holds for one of them holds for all: table, ledger, audit, rebuild.
 MARKET: tuple[Dataset, ...] = (TRADES, QUOTES, BOOKS, VENUE_BARS, INSTRUMENTS)
 
 # Everything that a topic carries into a table of its own.
-DELIVERED: tuple[Dataset, ...] = (*MARKET, GAPS, QUARANTINE)
+DELIVERED: tuple[Dataset, ...] = (*MARKET, MARKET_ALERTS, GAPS, QUARANTINE)
 
 DATASETS: tuple[Dataset, ...] = (
     TAPE,
@@ -31,11 +33,13 @@ DATASETS: tuple[Dataset, ...] = (
     MARKS,
     BARS,
     BOOK_SNAPSHOTS,
+    DISPLACED_TRADES,
     LEDGER,
     SCORES,
     DEDUCTIONS,
     BAR_SCORES,
     CHECK_RESULTS,
+    PARITY,
     FRESHNESS,
     INCIDENTS,
     ALERTS,

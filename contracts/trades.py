@@ -69,3 +69,10 @@ TRADES = Dataset(
     ),
     topic=Topic(name="market.trades", partitions=4, retention_hours=7 * 24, key=("venue", "instrument")),
 )
+
+DISPLACED_TRADES = Dataset(
+    name="market.trades_displaced",
+    doc="Trades that a row from earlier on the tape took the place of, as they were stored: what was known before.",
+    columns=TRADES.columns,
+    grain=(*TRADES.grain, "displaced_count"),
+)

@@ -1,7 +1,6 @@
 """The sensor that holds the silence of each series against its own cadence, every minute."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -12,6 +11,7 @@ from assets.store import Store
 from contracts.errors import RetryableError
 from contracts.freshness import FRESHNESS
 from jobs import names
+from jobs.cursor import Remembered
 from quality.settings import HealthSettings
 
 SECOND = 1_000_000
@@ -24,25 +24,12 @@ AWAY = 3 * MINUTE
 
 
 @dataclass(frozen=True)
-class Watch:
+class Watch(Remembered):
     """What the sensor remembers: its last tick, since when it has ticked without a break, when it read the history."""
 
     tick: int = 0
     since: int = 0
     learned: int = 0
-
-    @classmethod
-    def parse(cls, text: str | None) -> "Watch":
-        """Read what `text` wrote; anything else starts over."""
-        try:
-            return cls(**json.loads(text or "{}"))
-        except (ValueError, TypeError):
-            return cls()
-
-    @property
-    def text(self) -> str:
-        """The cursor as Dagster keeps it."""
-        return json.dumps(asdict(self), sort_keys=True)
 
     def at(self, now: int) -> "Watch":
         """Return what to remember of a tick now."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,11 @@ from assets.store import Store
 from contracts.check_results import CHECK_RESULTS
 from contracts.errors import RetryableError
 from jobs import names
+from jobs.cursor import Remembered
 from quality.incidents import Finding, Findings
 from quality.lineage import Lineage
+from quality.suites.site import page_of
+from serving.pages import Pages
 
 if TYPE_CHECKING:
     from stores.warehouse import Warehouse
@@ -40,24 +43,11 @@ Outcome = tuple[str, Finding | None]
 
 
 @dataclass(frozen=True)
-class Read:
+class Read(Remembered):
     """How far was read: stored results by time in microseconds, ended runs by time in seconds."""
 
     results: int = 0
     runs: float = 0.0
-
-    @classmethod
-    def parse(cls, text: str | None) -> "Read":
-        """Read what `text` wrote; anything else starts over, which reconciling makes harmless."""
-        try:
-            return cls(**json.loads(text or "{}"))
-        except (ValueError, TypeError):
-            return cls()
-
-    @property
-    def text(self) -> str:
-        """The cursor as Dagster keeps it."""
-        return json.dumps(asdict(self), sort_keys=True)
 
 
 def settle(outcomes: Sequence[Outcome]) -> Findings:
@@ -69,15 +59,22 @@ def settle(outcomes: Sequence[Outcome]) -> Findings:
     )
 
 
-def result_outcome(row: dict[str, Any], lineage: Lineage) -> Outcome:
+def result_outcome(row: dict[str, Any], lineage: Lineage, pages: Pages) -> Outcome:
     """Return what a stored check result says."""
-    day = f"{datetime.fromtimestamp(row['day_time'] // SECOND, UTC):%Y-%m-%d}"
+    day = datetime.fromtimestamp(row["day_time"] // SECOND, UTC).date()
     dataset, venue, check = row["dataset"], row["venue"], row["check_name"]
     subject = f"check/{dataset}/{check}/{venue}/{day}"
     if row["passed"]:
         return subject, None
     key = dataset.replace(".", "/")
-    evidence = {"day": day, "detail": row["detail"], "checked": row["checked_count"], "sample": _sample(row["sample"])}
+    page = pages.url(pages.docs / page_of(dataset, day))
+    evidence = {
+        "day": str(day),
+        "detail": row["detail"],
+        "checked": row["checked_count"],
+        "sample": _sample(row["sample"]),
+        "page": page,
+    }
     return subject, Finding(
         subject=subject,
         kind="check",
@@ -89,7 +86,8 @@ def result_outcome(row: dict[str, Any], lineage: Lineage) -> Outcome:
         upstream=lineage.upstream(key, venue),
         downstream=lineage.downstream(key),
         affected_rows=row["unexpected_count"],
-        next_step=f"Look at the sample rows; when the cause is gone, run the checks of {dataset} for {day} again.",
+        next_step=f"Look at the rows against it ({page}). When the cause is gone: "
+        f"tapehouse checks --day {day} --dataset {dataset}",
     )
 
 
@@ -141,7 +139,8 @@ def run_outcome(run: dg.DagsterRun, reason: str, lineage: Lineage) -> Outcome:
         evidence={"reason": reason, "partition": partition},
         upstream=tuple(sorted({up for key in selected for up in lineage.upstream(key)} - set(selected))),
         downstream=tuple(sorted({*selected, *(down for key in selected for down in lineage.downstream(key))})),
-        next_step=f"Change what the reason names, then run it again (run {run.run_id[:8]} in Dagster has the log).",
+        next_step=f"It failed because: {reason}. Change that, then run it again "
+        f"(run {run.run_id[:8]} in Dagster has the log).",
     )
 
 
@@ -151,14 +150,14 @@ def partition_of(run: dg.DagsterRun) -> str:
     return run.tags.get(PARTITION_TAG, "") or (f"{first}..{last}" if first else "")
 
 
-def _results(warehouse: "Warehouse", since: int, lineage: Lineage) -> tuple[list[Outcome], int]:
+def _results(warehouse: "Warehouse", since: int, lineage: Lineage, pages: Pages) -> tuple[list[Outcome], int]:
     from quality.stored import read
 
     rows = read(
         warehouse, CHECK_RESULTS, "known_time > fromUnixTimestamp64Micro({since:Int64}, 'UTC')", {"since": since}
     )
     rows.sort(key=lambda row: row["known_time"])
-    return [result_outcome(row, lineage) for row in rows], max((r["known_time"] for r in rows), default=since)
+    return [result_outcome(row, lineage, pages) for row in rows], max((r["known_time"] for r in rows), default=since)
 
 
 def _runs(
@@ -215,7 +214,9 @@ def _reason(errors: Sequence[Any]) -> str:
     description="Makes an incident of every check that fails and of every run that fails; the incident closes when the "
     "check passes, or a run of the same job and partition succeeds.",
 )
-def failed_check(context: dg.SensorEvaluationContext, store: dg.ResourceParam[Store]) -> dg.SensorResult:
+def failed_check(
+    context: dg.SensorEvaluationContext, store: dg.ResourceParam[Store], pages: dg.ResourceParam[Pages]
+) -> dg.SensorResult:
     """Read what ended since the last tick."""
     now = datetime.now(UTC)
     before = Read.parse(context.cursor)
@@ -226,7 +227,7 @@ def failed_check(context: dg.SensorEvaluationContext, store: dg.ResourceParam[St
             (str(d), str(c))
             for d, c in warehouse.rows(f"SELECT DISTINCT dataset, check_name FROM {CHECK_RESULTS.table}")
         }
-        results, last_result = _results(warehouse, before.results, lineage)
+        results, last_result = _results(warehouse, before.results, lineage, pages)
         runs, last_run = _runs(context.instance, before.runs or (now - FIRST_LOOK).timestamp(), kept, lineage)
         found = settle([*results, *runs])
         events = record_findings(store, found, KINDS, int(now.timestamp() * SECOND))

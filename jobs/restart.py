@@ -6,14 +6,15 @@ import dagster as dg
 
 from assets.failures import failing_by_type
 from assets.processes import Processes
-from assets.streams import STREAM_PROCESS, collector_process
+from assets.streams import ALERT_PROCESS, STREAM_PROCESS, collector_process
 from jobs import names
 from sources.venues import VENUES
 
-# What may be restarted from here: COLLECTOR_<VENUE> and STREAMS.
+# What may be restarted from here: COLLECTOR_<VENUE>, STREAMS and ALERT_STREAM.
 Restartable = Enum(  # type: ignore[misc]
     "Restartable",
-    {"STREAMS": STREAM_PROCESS} | {f"COLLECTOR_{venue.upper()}": collector_process(venue) for venue in sorted(VENUES)},
+    {"STREAMS": STREAM_PROCESS, "ALERT_STREAM": ALERT_PROCESS}
+    | {f"COLLECTOR_{venue.upper()}": collector_process(venue) for venue in sorted(VENUES)},
 )
 
 

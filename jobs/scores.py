@@ -16,13 +16,13 @@ SCORES = dg.define_asset_job(
     description="Scores a day that is over, and checks that no instrument falls below the threshold.",
 )
 
-# After the audit and the rollups of 00:10, before the report.
+# The daily run scores a day whose audit and claims hold; a day that failed them needs its score most.
 SCORES_SCHEDULE = dg.build_schedule_from_partitioned_job(
     SCORES,
     name=names.SCORES_SCHEDULE,
     hour_of_day=0,
     minute_of_hour=40,
-    description="At 00:40 UTC: score the day that has ended.",
+    description="At 00:40 UTC: score the day that has ended, whatever its audit said.",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
 

@@ -8,7 +8,7 @@ import dagster as dg
 from assets.incidents import lineage_of, record_findings
 from assets.processes import Processes, ProcessView
 from assets.store import Store
-from assets.streams import COLLECTOR_OF_KEY, STREAM_PROCESS, TOPIC_OF_KEY
+from assets.streams import ALERT_KEY, ALERT_PROCESS, COLLECTOR_OF_KEY, STREAM_PROCESS, TOPIC_OF_KEY
 from contracts.errors import RetryableError, TapehouseError
 from jobs import names
 from jobs.healing import DEAD, Treatment, Vitals, pause, read_courses, treat, write_courses
@@ -24,7 +24,9 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
 ]
-ASSETS_OF = {STREAM_PROCESS: tuple(TOPIC_OF_KEY)} | {name: (key,) for key, name in COLLECTOR_OF_KEY.items()}
+ASSETS_OF = {STREAM_PROCESS: tuple(TOPIC_OF_KEY), ALERT_PROCESS: (ALERT_KEY,)} | {
+    name: (key,) for key, name in COLLECTOR_OF_KEY.items()
+}
 
 
 def vitals(view: ProcessView) -> Vitals:
@@ -58,7 +60,7 @@ def _finding(name: str, treatment: Treatment, vitals: Vitals, lag_limit: int, li
         subject=f"stream/{name}",
         kind="stream",
         title=f"{name} is {vitals.state}" if dead else f"{name} is more than {lag_limit:,} records behind",
-        venue=name.removeprefix("collector-") if name != STREAM_PROCESS else "",
+        venue=name.removeprefix("collector-") if name not in (STREAM_PROCESS, ALERT_PROCESS) else "",
         evidence=evidence,
         upstream=tuple(sorted({up for key in keys for up in lineage.upstream(key)} - set(keys))),
         downstream=tuple(sorted({down for key in keys for down in lineage.downstream(key)} - set(keys))),
@@ -84,7 +86,7 @@ def stream_lag_or_death(
     """Look at the processes and ask for restarts."""
     now = datetime.now(UTC).timestamp()
     try:
-        views = processes.view({*COLLECTOR_OF_KEY.values(), STREAM_PROCESS})
+        views = processes.view({*COLLECTOR_OF_KEY.values(), STREAM_PROCESS, ALERT_PROCESS})
     except TapehouseError as error:
         return dg.SensorResult(skip_reason=dg.SkipReason(str(error)), cursor=context.cursor)
     seen = {name: vitals(view) for name, view in views.items()}

@@ -122,6 +122,8 @@ def valid(field: FieldInfo) -> str:
     origin = get_origin(kind)
     if origin is Literal:
         return ", ".join(map(str, options))
+    if origin is tuple and get_origin(options[0]) is dict:
+        return "a list of tables"
     if origin in (tuple, list, set, frozenset):
         return 'a list, such as ["one", "two"]'
     if origin is dict:
@@ -215,10 +217,12 @@ def _refuse_unknown_venues(settings: Settings, file: Path | None) -> None:
 
 
 def _toml(value: object) -> str:
-    """Write a default as TOML; JSON's text, numbers, booleans and lists are TOML's too."""
+    """Write a default as TOML; JSON's text, numbers and booleans are TOML's too."""
     if isinstance(value, dict):
         pairs = ", ".join(f"{_key(key)} = {_toml(one)}" for key, one in value.items())
         return f"{{ {pairs} }}" if pairs else "{}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
     return json.dumps(value, default=str)
 
 

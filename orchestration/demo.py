@@ -116,7 +116,7 @@ def _materialise(settings: Settings, report: Report) -> int:
     def told(text: str) -> None:
         report(f"assets: {text}")
 
-    dagster = f"http://127.0.0.1:{settings.port('dagster')}"
+    dagster = settings.dagster_url
     days = [str(day) for day in demo_days(settings.venues)]
     runs = run_partitions(dagster, DAILY, days, deadline_s=MATERIALISE_S, on_progress=told)
     run_job(dagster, OBSERVE, deadline_s=MATERIALISE_S, on_progress=told)

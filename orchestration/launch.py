@@ -10,7 +10,7 @@ import httpx2
 from contracts.errors import RetryableError, TerminalError
 
 LOCATION, REPOSITORY = "tapehouse", "__repository__"
-REQUEST_TIMEOUT_S = 20.0
+REQUEST_TIMEOUT_S = 60.0
 POLL_S = 0.5
 EVENTS_A_PAGE = 500
 
@@ -111,9 +111,16 @@ def _wait(
     name = f"{job} {partition}" if partition else job
     url, told = f"{server.base_url}/runs/{run}", ""
     while True:
-        state = server.state(run)
-        status, made = state["status"], _materialised(state)
         seconds = time.monotonic() - began
+        try:
+            state = server.state(run)
+        except RetryableError:
+            # A machine that is busy with the very run may leave a question without an answer.
+            if seconds > deadline_s:
+                raise
+            time.sleep(POLL_S)
+            continue
+        status, made = state["status"], _materialised(state)
         line = f"{name}: {status.lower()}" + (f", {len(made)} materialised" if made else "")
         if line != told:
             on_progress(line)

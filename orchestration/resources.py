@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.processes import LocalProcesses
-from assets.store import Reports, Store
+from assets.store import Store
 from assets.thresholds import Thresholds
-from orchestration.settings import REPOSITORY, Settings
+from orchestration.settings import BARS_QUERY, REPOSITORY, Settings
 from orchestration.values import read_settings, stack_settings
 from stores.settings import WarehouseSettings
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contracts.dataset import Dataset
     from quality.audit import AuditReport
     from quality.suites.results import DatasetRun
+    from spark.comparison import Comparison
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,20 @@ class AuditResource:
         from assets.parity import run_audit  # brings Kafka's and the lake's clients along
 
         return run_audit(self.settings.streams, day=day, on_progress=on_progress)
+
+
+@dataclass(frozen=True)
+class RebuildResource:
+    """Rebuilds days in a Spark session of the run's own process; see Rebuilder."""
+
+    settings: Settings
+
+    def rebuild(self, day: date, run_id: str, on_progress: Callable[[str], None]) -> "list[Comparison]":
+        """Rebuild a day from the tape, compare it with what was streamed, and keep the outcome."""
+        from assets.parity import run_rebuild  # brings Spark along
+
+        settings = self.settings
+        return run_rebuild(settings.streams, settings.spark, BARS_QUERY, day, run_id=run_id, on_progress=on_progress)
 
 
 @dataclass(frozen=True)
@@ -60,8 +75,9 @@ def make_resources(settings: Settings | None = None) -> dict[str, object]:
         "store": Store(settings.warehouse, settings.lake, REPOSITORY / "sql" / "queries"),
         "processes": LocalProcesses(stack_settings(settings)),
         "auditor": AuditResource(settings),
+        "rebuilder": RebuildResource(settings),
         "thresholds": Thresholds(Decimal(str(settings.min_score))),
         "checker": CheckResource(settings.warehouse, settings.data_dir),
         "health": settings.health,
-        "reports": Reports(settings.data_dir / "reports"),
+        "pages": settings.pages,
     }

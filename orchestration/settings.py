@@ -5,15 +5,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from contracts.alert_rules import DEFAULT_RULES, parse_rules
+from contracts.errors import TerminalError
 from quality.settings import HealthSettings
+from serving.pages import Pages
+from serving.settings import LatestSettings, TellingSettings
+from spark.alert_settings import AlertSettings
 from spark.settings import SparkSettings, StreamSettings
 from stores.settings import BrokerSettings, CacheSettings, LakeSettings, RegistrySettings, WarehouseSettings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BARS_QUERY = REPOSITORY / "sql" / "queries" / "bars.sql"
+REFERENCES_QUERY = REPOSITORY / "sql" / "queries" / "alert_references.sql"
 PREFIX = "TAPEHOUSE_"
 FILE_VARIABLE = f"{PREFIX}CONFIG"
 USUAL_FILE = REPOSITORY / "tapehouse.toml"
@@ -25,13 +31,17 @@ USUAL_PORTS = {
     "registry": 8081,
     "warehouse": 8123,
     "redis": 6379,
+    "pages": 8080,
     "replay": 8090,
     "collector-binance": 8091,
+    "alert-stream": 8088,
+    "latest": 8089,
     "streams": 8092,
     "collector-coinbase": 8093,
     "collector-kraken": 8094,
     "spark-ui": 4040,
     "dagster": 3000,
+    "alerts": 9999,
 }
 # Collectors of other venues have the ports from here on.
 FIRST_OTHER_COLLECTOR = 8095
@@ -114,7 +124,29 @@ class Settings(BaseSettings):
     alert_urls: tuple[str, ...] = Field(
         default=(),
         repr=False,
-        description="who is told of incidents: addresses as the library apprise takes them, as json://host:port/path",
+        description="who is told of incidents: addresses as the library apprise takes them, as json://host:port/path; "
+        "none: while recordings play, whoever listens (tapehouse alert --listen)",
+    )
+    alert_stream: bool = Field(
+        default=False, description="run the real-time process that holds trades and quotes against alert_rules"
+    )
+    alert_rules: tuple[dict[str, Any], ...] = Field(
+        default=DEFAULT_RULES, description="which trades and quotes are told of; docs/real-time.md explains them"
+    )
+    alert_batch_s: int = Field(
+        default=60, ge=5, le=600, description="how often the prices that rules compare with are read anew"
+    )
+    alert_same_quotes: tuple[str, ...] = Field(
+        default=("USD", "USDC", "USDT"), description="currencies that rules of kind venue_jump take as one"
+    )
+    market_alert_urls: tuple[str, ...] = Field(
+        default=(), repr=False, description="who is told of market alerts: addresses as alert_urls has them"
+    )
+    market_alert_pause_s: float = Field(
+        default=60, ge=0, description="how long further alerts of one rule and instrument are held back and counted"
+    )
+    latest_ttl_s: int = Field(
+        default=24 * 3600, ge=1, description="how long Redis keeps the latest value of what is not heard any more"
     )
     stale_after_s: float = Field(
         default=300, gt=0, description="how long a series may be silent beyond its own expected cadence"
@@ -143,6 +175,11 @@ class Settings(BaseSettings):
     warehouse_secure: bool = Field(default=False, description="speak HTTPS with ClickHouse")
     lake_root: str = Field(default="", description="where the Delta lake lies; empty: under data_dir")
     redis_url: str = Field(default="", repr=False, description="redis://...; empty: the local one")
+    pages_url: str = Field(
+        default="",
+        pattern="^(https?://.*)?$",
+        description="where reports and Data Docs are served, for links to them; empty: the local service",
+    )
     dagster_postgres_url: str = Field(
         default="",
         repr=False,
@@ -205,9 +242,68 @@ class Settings(BaseSettings):
             book_snapshot_s=self.book_snapshot_s,
         )
 
+    @field_validator("alert_rules")
+    @classmethod
+    def _rules_that_hold(cls, told: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        try:
+            parse_rules(told)
+        except TerminalError as error:
+            raise ValueError(str(error)) from error
+        return told
+
+    @cached_property
+    def alerts(self) -> AlertSettings:
+        return AlertSettings(
+            broker=self.broker,
+            registry=self.registry,
+            warehouse=self.warehouse,
+            scratch_dir=self.data_dir / "alert-stream",
+            references_query=REFERENCES_QUERY,
+            rules=parse_rules(self.alert_rules),
+            same_quotes=self.alert_same_quotes,
+            batch_s=self.alert_batch_s,
+        )
+
+    @cached_property
+    def alert_spark(self) -> SparkSettings:
+        # Small: a young generation that is soon collected, and no heap that waits for work which never comes.
+        java = "-XX:+UseSerialGC -Xms96m -Xmn64m -XX:ReservedCodeCacheSize=96m"
+        return SparkSettings(
+            self.jars_dir,
+            self.data_dir / "alert-stream" / "spark",
+            driver_memory="512m",
+            delta=False,
+            java_options=java,
+        )
+
+    @cached_property
+    def latest(self) -> LatestSettings:
+        return LatestSettings(self.broker, self.registry, self.cache, self.latest_ttl_s)
+
+    @cached_property
+    def telling(self) -> TellingSettings:
+        return TellingSettings(
+            self.broker, self.registry, self.cache, self.market_alert_urls, self.market_alert_pause_s
+        )
+
     @cached_property
     def health(self) -> HealthSettings:
-        return HealthSettings(self.live, self.stale_after_s, self.lag_limit, self.lag_minutes, self.alert_urls)
+        return HealthSettings(self.live, self.stale_after_s, self.lag_limit, self.lag_minutes, self.receivers)
+
+    @property
+    def receivers(self) -> tuple[str, ...]:
+        """Return who is told of incidents: on a platform that plays recordings always somebody, to try it with."""
+        nobody = () if self.live else (f"json://127.0.0.1:{self.port('alerts')}",)
+        return self.alert_urls or nobody
+
+    @property
+    def dagster_url(self) -> str:
+        """Return the address of the local Dagster's pages."""
+        return f"http://127.0.0.1:{self.port('dagster')}"
+
+    @cached_property
+    def pages(self) -> Pages:
+        return Pages(self.data_dir, self.pages_url or f"http://127.0.0.1:{self.port('pages')}")
 
     @cached_property
     def cache(self) -> CacheSettings:

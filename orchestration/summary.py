@@ -73,7 +73,8 @@ seconds      {summary.seconds:>9,.0f}
 {rows}
 
 Where to look
-  Dagster     http://127.0.0.1:{port("dagster")}   assets, partitions, checks, lineage
+  Dagster     {settings.dagster_url}   assets, partitions, checks, lineage
+  pages       {settings.pages.base_url}   reports and Data Docs; tapehouse report --day 2024-08-08 writes one
   warehouse   curl 'http://127.0.0.1:{port("warehouse")}/?query=SELECT+*+FROM+market_bars_current+FORMAT+PrettyCompact'
   gaps        the table system_gaps_current: what was missing, and how it was repaired
   platform    tapehouse status | audit | rebuild --day 2024-08-08 | topics      (in .venv/bin)

@@ -35,6 +35,7 @@ def stack_settings(settings: Settings, live: bool | None = None) -> StackSetting
         environment=environment,
         live=live,
         venues=settings.venues,
+        alert_stream=settings.alert_stream,
     )
 
 

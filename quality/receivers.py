@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import TerminalError
@@ -33,16 +34,24 @@ def receivers(urls: Iterable[str]) -> dict[str, Callable[[Message], str]]:
     return {receiver_name(url): _sender(url) for url in urls}
 
 
-def check(urls: Iterable[str]) -> None:
+def text_senders(urls: Iterable[str], setting: str) -> dict[str, Callable[[str, str], str]]:
+    """Return for each address, by its name, what sends a title and a text; TerminalError names a bad address."""
+    known = list(dict.fromkeys(urls))
+    check(known, setting)
+    return {receiver_name(url): partial(send_text, url) for url in known}
+
+
+def check(urls: Iterable[str], setting: str = "alert_urls") -> None:
     """Raise TerminalError that names the first address that apprise does not know."""
     for number, url in enumerate(urls):
         if _service(url) is None:
-            raise TerminalError(f"alert_urls[{number}] ({receiver_name(url)}): {_NO_ADDRESS}")
+            raise TerminalError(
+                f"{setting}[{number}] ({receiver_name(url)}): {_NO_ADDRESS}: correct TAPEHOUSE_{setting.upper()}"
+            )
 
 
 _NO_ADDRESS = (
-    "no address that apprise knows; valid are those of its list of services, as json://host:port/path for a webhook: "
-    "correct TAPEHOUSE_ALERT_URLS"
+    "no address that apprise knows; valid are those of its list of services, as json://host:port/path for a webhook"
 )
 
 

@@ -6,23 +6,30 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from spark.clocks import MINUTE, VenueClocks
-from stores.warehouse import Warehouse, literal, patiently, tuples
+from stores.warehouse import Warehouse, patiently, tuples
 
 MINUTES_A_QUERY = 2000
+Series = tuple[str, str, str]  # venue, instrument, id space
 Minute = tuple[str, str, str, int]  # venue, instrument, id space, start in microseconds
 
 
 def _series_where(minutes: list[Minute], column: str) -> str:
-    """Return a condition that the sort key and the time index can use: a span of time for each series."""
-    spans: dict[tuple[str, str, str], tuple[int, int]] = {}
+    """Return a condition that the sort key and the time index can use: for each span of time the series that have it.
+
+    A condition for each series would be tried on every row.
+    """
+    spans: dict[Series, tuple[int, int]] = {}
     for venue, instrument, id_space, start in minutes:
         low, high = spans.get((venue, instrument, id_space), (start, start))
         spans[venue, instrument, id_space] = (min(low, start), max(high, start))
+    having: dict[tuple[int, int], list[Series]] = {}
+    for series, span in spans.items():
+        having.setdefault(span, []).append(series)
     return " OR ".join(
-        f"(venue = {literal(v)} AND instrument = {literal(i)} AND id_space = {literal(s)} "
+        f"((venue, instrument, id_space) IN ({tuples(series)}) "
         f"AND {column} >= fromUnixTimestamp64Micro({low}, 'UTC') "
         f"AND {column} < fromUnixTimestamp64Micro({high + MINUTE}, 'UTC'))"
-        for (v, i, s), (low, high) in spans.items()
+        for (low, high), series in having.items()
     )
 
 

@@ -1,13 +1,37 @@
-"""A day as it was streamed beside the same day rebuilt, compared in the warehouse."""
+"""A day as it was streamed beside the same day rebuilt, compared in the warehouse by instrument."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_DOWN, Decimal
 
 from contracts.bars import BARS
 from contracts.catalog import MARKET
 from contracts.dataset import Dataset
+from spark.differences import Difference, Sides, first_differences
 from stores.columns import content_hash
 from stores.warehouse import Warehouse
+
+HASHES = 2**64
+
+
+@dataclass(frozen=True)
+class InstrumentComparison:
+    """An instrument's rows of a dataset: counts, sums of content hashes, and where both histories first differ."""
+
+    dataset: str
+    venue: str
+    instrument: str
+    streamed_count: int
+    rebuilt_count: int
+    streamed_hash: int
+    rebuilt_hash: int
+    difference: Difference | None = None
+
+    @property
+    def equal(self) -> bool:
+        """Tell whether both are the same, bit for bit."""
+        return (self.streamed_count, self.streamed_hash) == (self.rebuilt_count, self.rebuilt_hash)
 
 
 @dataclass(frozen=True)
@@ -20,11 +44,56 @@ class Comparison:
     streamed_hash: int
     rebuilt_hash: int
     first_difference: str
+    instruments: tuple[InstrumentComparison, ...] = ()
+
+    @classmethod
+    def of(cls, dataset: Dataset, instruments: Sequence[InstrumentComparison]) -> "Comparison":
+        """Add up what the instruments came to; hashes modulo 2^64."""
+        first = first_of(instruments)
+        told = f"{first.venue} {first.instrument}: {first.difference.text}" if first and first.difference else ""
+        return cls(
+            dataset.name,
+            sum(one.streamed_count for one in instruments),
+            sum(one.rebuilt_count for one in instruments),
+            sum(one.streamed_hash for one in instruments) % HASHES,
+            sum(one.rebuilt_hash for one in instruments) % HASHES,
+            told,
+            tuple(instruments),
+        )
 
     @property
     def equal(self) -> bool:
-        """Tell whether both are the same, bit for bit."""
-        return (self.streamed_count, self.streamed_hash) == (self.rebuilt_count, self.rebuilt_hash)
+        """Tell whether both are the same, bit for bit, for each of the instruments."""
+        return all(one.equal for one in self.instruments)
+
+    @property
+    def different(self) -> tuple[InstrumentComparison, ...]:
+        """The instruments that are not the same, in the order of their first differences."""
+        return tuple(sorted((one for one in self.instruments if not one.equal), key=_when))
+
+
+def _when(one: InstrumentComparison) -> tuple[bool, int, tuple[int, str, int, int], str, str]:
+    found = one.difference or Difference("", 0)
+    return (one.difference is None, found.event_time, found.place, one.venue, one.instrument)
+
+
+def first_of(instruments: Sequence[InstrumentComparison]) -> InstrumentComparison | None:
+    """Return the instrument that differs first: by the time of the event, then by its place on the tape."""
+    return min((one for one in instruments if not one.equal), key=_when, default=None)
+
+
+def first_difference(found: Sequence[Comparison]) -> InstrumentComparison | None:
+    """Return what differs first in the first table that differs: trades come before what is made from them."""
+    return next((first for one in found if (first := first_of(one.instruments)) is not None), None)
+
+
+def share_equal(found: Sequence[Comparison]) -> Decimal:
+    """Return which part of all instruments, of each table, is equal: four digits, never rounded up; 1 of nothing."""
+    counted = [one for table in found for one in table.instruments]
+    if not counted:
+        return Decimal(1)
+    share = Decimal(sum(one.equal for one in counted)) / len(counted)
+    return share.quantize(Decimal("0.0001"), ROUND_DOWN)
 
 
 @dataclass(frozen=True)
@@ -71,35 +140,39 @@ def day_span(clock: str, day: date) -> str:
 
 
 def compare_day(
-    warehouse: Warehouse, dataset: Dataset, streamed: str, rebuilt: str, clock: str, day: date
+    warehouse: Warehouse, dataset: Dataset, streamed: str, rebuilt: str, clock: str, day: date, trades: str = ""
 ) -> Comparison:
-    """Compare the rows of `day`, by the time in column `clock`, of two tables of one contract."""
-    span = day_span(clock, day)
-    digest = content_hash(dataset)
+    """Compare the rows of `day`, by the time in column `clock`, of two tables of one contract, by instrument.
 
-    def summary(source: str) -> tuple[int, int]:
-        count, total = warehouse.rows(f"SELECT count(), sum({digest}) FROM {source} WHERE {span}")[0]
-        return int(count), int(total)
+    `trades` are the rebuilt ones that bars are made from; they tell where on the tape a bar that differs begins.
+    """
+    sides = Sides(dataset, streamed, rebuilt, clock, day_span(clock, day), trades)
+    found = compare_instruments(warehouse, sides)
+    if all(one.equal for one in found):
+        return Comparison.of(dataset, found)
+    differences = first_differences(warehouse, sides)
+    return Comparison.of(dataset, [_with(one, differences) for one in found])
 
-    (streamed_count, streamed_hash), (rebuilt_count, rebuilt_hash) = summary(streamed), summary(rebuilt)
-    difference = ""
-    if (streamed_count, streamed_hash) != (rebuilt_count, rebuilt_hash):
-        names = ", ".join(column.name for column in dataset.content_columns)
-        sides = " UNION ALL ".join(
-            f"SELECT '{history}' AS history, {names}, {digest} AS digest FROM {source} WHERE {span}"
-            for history, source in (("streamed", streamed), ("rebuilt", rebuilt))
+
+def _with(one: InstrumentComparison, differences: dict[tuple[str, str], Difference]) -> InstrumentComparison:
+    values = {**vars(one), "difference": differences.get((one.venue, one.instrument))}
+    return one if one.equal else InstrumentComparison(**values)
+
+
+def compare_instruments(warehouse: Warehouse, sides: Sides) -> list[InstrumentComparison]:
+    """Count and add up the content hashes of every instrument's rows on both sides."""
+    digest = content_hash(sides.dataset)
+
+    def summed(source: str, name: str) -> str:
+        return (
+            f"SELECT venue, instrument, toInt64(count()) AS {name}_count, sum({digest}) AS {name}_hash "
+            f"FROM {source} WHERE {sides.span} GROUP BY venue, instrument"
         )
-        rows = warehouse.rows(
-            f"SELECT any(history), {', '.join(f'any({c.name})' for c in dataset.content_columns)} FROM ({sides}) "
-            f"GROUP BY digest HAVING uniqExact(history) = 1 ORDER BY any({clock}), digest LIMIT 1"
-        )
-        difference = f"only {rows[0][0]}: {', '.join(map(_shown, rows[0][1:]))}" if rows else "a row is there twice"
-    return Comparison(dataset.name, streamed_count, rebuilt_count, streamed_hash, rebuilt_hash, difference)
 
-
-def _shown(value: object) -> str:
-    """Show a value; of a list its beginning, for a book has thousands."""
-    if isinstance(value, list):
-        more = f", and {len(value) - 3} more" if len(value) > 3 else ""
-        return f"[{', '.join(map(str, value[:3]))}{more}]"
-    return str(value)
+    rows = warehouse.rows(
+        "SELECT venue, instrument, streamed_count, rebuilt_count, streamed_hash, rebuilt_hash "
+        f"FROM ({summed(sides.streamed, 'streamed')}) AS s FULL JOIN ({summed(sides.rebuilt, 'rebuilt')}) AS r "
+        "USING (venue, instrument) ORDER BY venue, instrument SETTINGS join_use_nulls = 0"
+    )
+    name = sides.dataset.name
+    return [InstrumentComparison(name, str(v), str(i), int(s), int(r), int(sh), int(rh)) for v, i, s, r, sh, rh in rows]

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
@@ -13,7 +15,11 @@ from contracts.catalog import dataset as dataset_named
 from contracts.dataset import Dataset
 from contracts.errors import RetryableError, TerminalError
 from contracts.quarantine import QUARANTINE
-from spark.placement import POSITION, Placement, Range, place
+from spark.arrival import Arrival, arrange, encode_repeats, plain
+from spark.clocks import MINUTE
+from spark.displaced import keep_displaced
+from spark.placement import POSITION, Placement, Range, place, place_new
+from spark.stages import Stages
 from stores import broker
 from stores.columns import content_hash
 from stores.hashing import combine, content_hashes
@@ -57,13 +63,14 @@ class Span:
 class Written:
     """What became of one offset range; `touched` names series and the minutes (µs) of which something may change.
 
-    `spans` is empty where the dataset knows no chains.
+    `spans` is empty where the dataset knows no chains; `seconds` says how long each stage took.
     """
 
     delivery: Delivery
     touched: list[tuple[str, str, str, int]]
     newest_event_time: dict[str, int]  # by venue, microseconds
     spans: list[Span]
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 _connections: dict[WarehouseSettings, Warehouse] = {}
@@ -78,18 +85,21 @@ def connection(settings: WarehouseSettings) -> Warehouse:
 
 def write_partition(batches: Iterator[pa.RecordBatch], plan: WritePlan) -> Iterator[pa.RecordBatch]:
     """Write one partition's rows, as decode() made them, and yield one row of JSON that says what was written."""
-    collected = list(batches)
+    watch = Stages()
+    with watch.stage("read"):  # from Kafka, decoded, and out of the JVM: it comes as it is made
+        collected = list(batches)
     if not collected or sum(batch.num_rows for batch in collected) == 0:
         return
-    rows = pa.Table.from_batches(collected)
+    rows = pa.Table.from_batches(collected).combine_chunks()
+    del collected  # as large as the rows themselves
     covered = covered_range(rows, plan)
     if not plan.schemas_fresh and "unknown_schema_id" in rows["rejection"].unique().to_pylist():
         raise RetryableError("a record names a schema that is not known here and the registry does not answer")
     # The rows are read: if the topic is still the one that was asked for, they came from it.
     if plan.broker is not None and broker.topic_id(plan.broker, plan.topic) != plan.topic_id:
         raise TerminalError(f"topic {plan.topic} was deleted and created anew while it was read; starting over")
-    written = write_rows(rows, covered, plan)
-    text = json.dumps(asdict(written))
+    written = write_rows(rows, covered, plan, watch)
+    text = json.dumps(asdict(replace(written, seconds=watch.seconds)))
     yield pa.RecordBatch.from_pydict({"written": [text]})
 
 
@@ -98,7 +108,7 @@ def parse_written(text: str) -> Written:
     values: dict[str, Any] = json.loads(text)
     touched = [(v, i, s, int(t)) for v, i, s, t in values["touched"]]
     spans = [Span(**span) for span in values["spans"]]
-    return Written(Delivery(**values["delivery"]), touched, values["newest_event_time"], spans)
+    return Written(Delivery(**values["delivery"]), touched, values["newest_event_time"], spans, values["seconds"])
 
 
 def covered_range(rows: pa.Table, plan: WritePlan) -> Range:
@@ -114,17 +124,19 @@ def covered_range(rows: pa.Table, plan: WritePlan) -> Range:
     return Range(plan.topic_id, int(partitions[0]), first, last)
 
 
-def write_rows(rows: pa.Table, covered: Range, plan: WritePlan) -> Written:
+def write_rows(rows: pa.Table, covered: Range, plan: WritePlan, watch: Stages | None = None) -> Written:
     """Store the valid rows, quarantine the others, and return what is to be entered in the ledger."""
+    watch = watch or Stages()
     dataset = dataset_named(plan.dataset)
     warehouse = connection(plan.warehouse)
     token = write_token(covered.topic_id, covered.partition, covered.first, covered.last)
     rejected = rows.filter(pa.compute.is_valid(rows["rejection"]))
-    accepted = rows.filter(pa.compute.is_null(rows["rejection"]))
+    accepted = rows.filter(pa.compute.is_null(rows["rejection"])) if rejected.num_rows else rows
     now = datetime.now(UTC)
     if rejected.num_rows:
         table = quarantine_rows(rejected, plan, covered, now)
-        patiently(lambda: warehouse.insert(plan.quarantine_table, table, token=f"rejected:{token}"))
+        with watch.stage("write"):
+            patiently(lambda: warehouse.insert(plan.quarantine_table, table, token=f"rejected:{token}"))
     delivery = Delivery(
         sink=f"warehouse.{plan.table}",
         topic=plan.topic,
@@ -141,6 +153,8 @@ def write_rows(rows: pa.Table, covered: Range, plan: WritePlan) -> Written:
     if accepted.num_rows == 0:
         return Written(delivery, [], {}, [])
     if dataset is QUARANTINE:
+        if "topic" not in accepted.column_names:
+            accepted = accepted.append_column("topic", pa.repeat(plan.topic, accepted.num_rows))
         stored = _with_delivery(accepted, covered, now)
         stored = stored.select([column.name for column in QUARANTINE.columns])
         patiently(lambda: warehouse.insert(plan.table, stored, token=token))
@@ -152,12 +166,15 @@ def write_rows(rows: pa.Table, covered: Range, plan: WritePlan) -> Written:
             {},
             [],
         )
-    placement = patiently(lambda: _place(accepted, dataset, covered, warehouse, plan.table))
-    _insert(accepted, placement, plan, covered, now, warehouse, token)
-    minute = 60_000_000
-    touched = {(v, i, s, t - t % minute) for v, i, s, t in placement.touched.iter_rows()}
-    newest = pl.DataFrame(pl.from_arrow(accepted.select(["venue", "event_time"])))
-    clocks = newest.group_by("venue").agg(pl.col("event_time").dt.timestamp("us").max()).iter_rows()
+    with watch.stage("hash"):
+        hashes = content_hashes(dataset, accepted)
+    with watch.stage("deduplicate"):
+        accepted = encode_repeats(accepted, dataset)
+        arrival = arrange(accepted, dataset)
+        placement = patiently(lambda: _place(accepted, arrival, hashes, dataset, covered, warehouse, plan.table))
+    with watch.stage("write"):
+        _insert(accepted, placement, plan, covered, now, warehouse, token)
+    minutes = placement.touched.with_columns(pl.col("event_time") // MINUTE * MINUTE).unique()
     return Written(
         replace(
             delivery,
@@ -165,8 +182,8 @@ def write_rows(rows: pa.Table, covered: Range, plan: WritePlan) -> Written:
             duplicate_count=placement.duplicate_count,
             content_hash=placement.content_hash,
         ),
-        sorted(touched),
-        dict(clocks),
+        sorted(minutes.rows()),
+        arrival.newest_of_venues(),
         _spans(accepted, placement, dataset),
     )
 
@@ -176,7 +193,7 @@ def _spans(rows: pa.Table, placement: Placement, dataset: Dataset) -> list[Span]
         return []
     series = [*dataset.grain[:3], "chain"]
     sequence, time, received = pl.col(dataset.grain[3]), pl.col("event_time"), pl.col("received_time")
-    frame = pl.DataFrame(pl.from_arrow(rows.select([*series, dataset.grain[3], "event_time", "received_time"])))
+    frame = pl.DataFrame(pl.from_arrow(plain(rows.select([*series, dataset.grain[3], "event_time", "received_time"]))))
     found = (
         frame[placement.counted["row"]]
         .group_by(series)
@@ -194,8 +211,8 @@ def _spans(rows: pa.Table, placement: Placement, dataset: Dataset) -> list[Span]
 
 def _with_delivery(rows: pa.Table, covered: Range, now: datetime) -> pa.Table:
     size = rows.num_rows
-    rows = rows.append_column("ingested_time", pa.array([now] * size, pa.timestamp("us", "UTC")))
-    return rows.append_column("topic_id", pa.array([covered.topic_id] * size, pa.string()))
+    rows = rows.append_column("ingested_time", pa.repeat(pa.scalar(now, pa.timestamp("us", "UTC")), size))
+    return rows.append_column("topic_id", pa.repeat(covered.topic_id, size))
 
 
 def quarantine_rows(rejected: pa.Table, plan: WritePlan, covered: Range, now: datetime) -> pa.Table:
@@ -232,30 +249,50 @@ def quarantine_rows(rejected: pa.Table, plan: WritePlan, covered: Range, now: da
     )
 
 
-def _place(rows: pa.Table, dataset: Dataset, covered: Range, warehouse: Warehouse, table: str) -> Placement:
+def _place(
+    rows: pa.Table,
+    arrival: Arrival,
+    hashes: npt.NDArray[np.uint64],
+    dataset: Dataset,
+    covered: Range,
+    warehouse: Warehouse,
+    table: str,
+) -> Placement:
+    conditions = _conditions(arrival)
+    if arrival.distinct and not any(_holds(warehouse, table, where) for where in conditions):
+        return place_new(arrival.order, hashes, arrival.minutes())
     grain = list(dataset.grain)
-    arrived = pl.DataFrame(pl.from_arrow(rows.select([*grain, *POSITION, "kafka_offset", "event_time"])))
+    arrived = pl.DataFrame(pl.from_arrow(plain(rows.select([*grain, *POSITION, "kafka_offset", "event_time"]))))
     times = [pl.col("received_time").dt.timestamp("us"), pl.col("event_time").dt.timestamp("us")]
-    arrived = arrived.with_row_index("row").with_columns(*times, hash=pl.Series(content_hashes(dataset, rows)))
-    return place(arrived, _stored(arrived, dataset, warehouse, table), grain, covered)
+    arrived = arrived.with_row_index("row").with_columns(*times, hash=pl.Series(hashes))
+    return place(arrived, _stored(arrived, conditions, dataset, warehouse, table), grain, covered)
 
 
-def _stored(arrived: pl.DataFrame, dataset: Dataset, warehouse: Warehouse, table: str) -> pl.DataFrame:
+def _conditions(arrival: Arrival) -> list[str]:
+    """Name the arrived rows' series, from their first to their last sequence, in as few questions as there can be."""
+    series, sequence = arrival.grain[:3], arrival.grain[3]
+    each = [
+        f"({' AND '.join(f'{n} = {literal(v)}' for n, v in zip(series, names, strict=True))} "
+        f"AND {sequence} BETWEEN {low} AND {high})"
+        for names, low, high in zip(arrival.series, arrival.low.tolist(), arrival.high.tolist(), strict=True)
+    ]
+    return [" OR ".join(each[start : start + SERIES_A_QUERY]) for start in range(0, len(each), SERIES_A_QUERY)]
+
+
+def _holds(warehouse: Warehouse, table: str, where: str) -> bool:
+    """Ask whether anything is stored there: the key's columns answer that, where the rows themselves cost ten times."""
+    return bool(warehouse.value(f"SELECT count() FROM (SELECT 1 FROM {table} WHERE {where} LIMIT 1)"))
+
+
+def _stored(
+    arrived: pl.DataFrame, conditions: list[str], dataset: Dataset, warehouse: Warehouse, table: str
+) -> pl.DataFrame:
     """Fetch the stored rows in the arrived rows' series, between their first and last sequence."""
-    series, sequence = list(dataset.grain[:3]), dataset.grain[3]
-    spans = arrived.group_by(series).agg(pl.col(sequence).min().alias("low"), pl.col(sequence).max().alias("high"))
     times = ", ".join(f"toUnixTimestamp64Micro({t}) AS {t}" for t in ("received_time", "event_time"))
     others = [*dataset.grain, *(p for p in POSITION if p != "received_time")]
     others += ["topic_id", "kafka_partition", "kafka_offset", "displaced_count", "displaced_hash"]
     found = []
-    conditions = [
-        "("
-        + " AND ".join([*(f"{n} = {literal(v)}" for n, v in zip(series, row[:3], strict=True))])
-        + f" AND {sequence} BETWEEN {row[3]} AND {row[4]})"
-        for row in spans.iter_rows()
-    ]
-    for start in range(0, len(conditions), SERIES_A_QUERY):
-        where = " OR ".join(conditions[start : start + SERIES_A_QUERY])
+    for where in conditions:
         inner = f"SELECT *, {content_hash(dataset)} AS hash FROM {table} FINAL WHERE {where}"
         found.append(warehouse.table(f"SELECT {', '.join(others)}, {times}, hash FROM ({inner})"))
     schema = {name: arrived.schema[name] for name in [*dataset.grain, *POSITION, "event_time"]}
@@ -281,9 +318,10 @@ def _insert(
 ) -> None:
     if placement.insert.height == 0:
         return
-    chosen = placement.insert.sort("row")
+    chosen = placement.insert
     table = _with_delivery(rows.take(chosen["row"].to_arrow()), covered, now)
     for name, kind in (("displaced_count", pa.int32()), ("displaced_hash", pa.uint64())):
         table = table.append_column(name, chosen[name].to_arrow().cast(kind))
     table = table.select([column.name for column in dataset_named(plan.dataset).columns])
+    patiently(lambda: keep_displaced(warehouse, plan.table, table))
     patiently(lambda: warehouse.insert(plan.table, table, token=token))

@@ -4,6 +4,7 @@ import re
 import signal
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,10 @@ from stores.warehouse import Warehouse, patiently
 
 def _lag(settings: StreamSettings, progress: dict[str, dict[str, Any]]) -> dict[str, int]:
     """Count by topic the records that Kafka holds and the ledger does not."""
+    known = dict(progress)
+    ends = broker.ends_of(settings.broker, list(known))
     return {
-        topic: sum(end - state["offsets"].get(p, 0) for p, end in broker.end_offsets(settings.broker, topic).items())
-        for topic, state in list(progress.items())
+        topic: sum(end - state["offsets"].get(p, 0) for p, end in ends[topic].items()) for topic, state in known.items()
     }
 
 
@@ -58,10 +60,12 @@ def _answer(port: int, settings: StreamSettings, runner: StreamRunner) -> None:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = _health(settings, runner)
-            self.send_response(200 if body["status"] in ("starting", "ok") else 503)
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            self.wfile.write(orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS))
+            # Who asked may have given up; that is no error of ours, and no ten lines in the log.
+            with suppress(ConnectionError):
+                self.send_response(200 if body["status"] in ("starting", "ok") else 503)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS))
 
         def log_message(self, *_: object) -> None:
             """Say nothing: a line for every health check would bury the others."""

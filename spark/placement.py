@@ -6,6 +6,8 @@ The result is the same whatever the order of arrival, and the same when a write 
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from contracts.provenance import TAPE_POSITION
@@ -28,9 +30,10 @@ class Range:
 class Placement:
     """What a write amounts to.
 
-    `insert` holds the column `row`, the index of each arrived row to insert, with its displaced_count and
-    displaced_hash. `counted` holds the column `row` of every row that this range stored, also when an earlier attempt
-    stored it already; `touched` the grain's series and event_time of these and of the rows that they displaced.
+    `insert` holds the column `row`, the index of each arrived row to insert in the order of insertion, with its
+    displaced_count and displaced_hash. `counted` holds the column `row` of every row that this range stored, also when
+    an earlier attempt stored it already; `touched` the grain's series and event_time of these and of the rows that they
+    displaced, of a minute's rows at least one.
     """
 
     insert: pl.DataFrame
@@ -67,10 +70,14 @@ def place(arrived: pl.DataFrame, stored: pl.DataFrame, grain: list[str], covered
         earlier=_earlier(order),
     )
     counted = pairs.filter(~pl.col("known") | pl.col("itself") | pl.col("earlier"))
-    insert = counted.filter(~pl.col("itself")).select(
-        "row",
-        displaced_count=(pl.col("displaced_count").fill_null(-1) + 1).cast(pl.Int32),
-        displaced_hash="base",
+    insert = (
+        counted.filter(~pl.col("itself"))
+        .select(
+            "row",
+            displaced_count=(pl.col("displaced_count").fill_null(-1) + 1).cast(pl.Int32),
+            displaced_hash="base",
+        )
+        .sort("row")
     )
     stored_count = counted.filter(pl.col("base") == 0).height
     total = sum(counted["hash"].to_list()) - sum(counted["base"].to_list())
@@ -84,6 +91,19 @@ def place(arrived: pl.DataFrame, stored: pl.DataFrame, grain: list[str], covered
         stored_count=stored_count,
         duplicate_count=arrived.height - stored_count,
         content_hash=total % _MODULUS,
+    )
+
+
+def place_new(order: npt.NDArray[np.int64], hashes: npt.NDArray[np.uint64], touched: pl.DataFrame) -> Placement:
+    """Place rows of which nothing is stored and no grain came twice, as place() does: all belong there, in `order`."""
+    rows = pl.DataFrame({"row": pl.Series(order, dtype=pl.UInt32)})
+    return Placement(
+        insert=rows.with_columns(displaced_count=pl.lit(0, pl.Int32), displaced_hash=pl.lit(0, pl.UInt64)),
+        counted=rows,
+        touched=touched,
+        stored_count=rows.height,
+        duplicate_count=0,
+        content_hash=int(hashes.sum(dtype=np.uint64)),
     )
 
 

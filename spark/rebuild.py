@@ -143,7 +143,8 @@ def rebuild_day(
         for dataset in MARKET
     ]
     bars = f"{scratch.table(BARS)} FINAL"
-    found.append(compare_day(warehouse, BARS, f"{BARS.table}_current", bars, "bar_time", day))
+    trades = f"{scratch.table(TRADES)} FINAL"
+    found.append(compare_day(warehouse, BARS, f"{BARS.table}_current", bars, "bar_time", day, trades))
     return [one for one in found if one.streamed_count or one.rebuilt_count]
 
 

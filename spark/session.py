@@ -8,10 +8,17 @@ from pyspark.sql import SparkSession
 from contracts.errors import TerminalError
 from spark.settings import SparkSettings
 
+_DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.databricks.delta.schema.autoMerge.enabled": "false",
+}
+
 
 def open_session(name: str, settings: SparkSettings) -> SparkSession:
     """Open a session that reads Kafka and Avro and writes Delta; TerminalError when the jars are missing."""
-    jars = sorted(str(jar) for jar in (settings.jars_dir / "spark").glob("*.jar"))
+    found = sorted((settings.jars_dir / "spark").glob("*.jar"))
+    jars = [str(jar) for jar in found if settings.delta or not jar.name.startswith("delta-")]
     if not jars:
         raise TerminalError(f"no Spark jars in {settings.jars_dir / 'spark'}; `make setup` fetches them")
     settings.scratch_dir.mkdir(parents=True, exist_ok=True)
@@ -20,7 +27,7 @@ def open_session(name: str, settings: SparkSettings) -> SparkSession:
     lengths = {"string": 64 * 1024 * 1024, "bytes": 64 * 1024 * 1024, "collectionItems": 1024 * 1024}
     limits = " ".join(f"-Dorg.apache.avro.limits.{kind}.maxLength={most}" for kind, most in lengths.items())
     # Deep stacks: a query that is stopped matches its own stack trace with a regular expression, and dies of it.
-    java = f"{limits} -XX:+UseG1GC -Xss8m -Duser.timezone=UTC -Dderby.system.home={settings.scratch_dir}"
+    java = f"{limits} {settings.java_options} -Xss8m -Duser.timezone=UTC -Dderby.system.home={settings.scratch_dir}"
     # Spark takes these two from the environment alone: without them it binds to the host's outer address and runs
     # its workers on whatever python3 comes first.
     os.environ.update(SPARK_LOCAL_IP="127.0.0.1", PYSPARK_PYTHON=sys.executable)
@@ -47,13 +54,10 @@ def open_session(name: str, settings: SparkSettings) -> SparkSession:
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "50000",
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        "spark.databricks.delta.schema.autoMerge.enabled": "false",
         "spark.sql.streaming.minBatchesToRetain": "10",
         "spark.sql.streaming.stopTimeout": "20s",
         "spark.log.level": "ERROR",
-    }
+    } | (_DELTA if settings.delta else {})
     for key, value in config.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()

@@ -8,7 +8,10 @@ from stores.settings import BrokerSettings, LakeSettings, RegistrySettings, Ware
 
 @dataclass(frozen=True)
 class SparkSettings:
-    """How a session is made. `master` names a cluster in production; `ui_port` 0 turns the UI off."""
+    """How a session is made. `master` names a cluster in production; `ui_port` 0 turns the UI off.
+
+    A session without `delta` can't use the lake, and is smaller. `java_options` say how the JVM keeps house.
+    """
 
     jars_dir: Path
     scratch_dir: Path
@@ -17,6 +20,8 @@ class SparkSettings:
     driver_memory: str = "1g"
     ui_port: int = 0
     shuffle_partitions: int = 2
+    delta: bool = True
+    java_options: str = "-XX:+UseG1GC"
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,10 @@ class StreamSettings:
     slow_interval_s: float = 5.0
     archive_interval_s: float = 30.0
     book_snapshot_s: float = 60.0
-    max_offsets_a_batch: int = 200_000
+    # What a backlog is worked off in: a batch has a cost of its own, whatever is in it, and a record takes some hundred
+    # bytes of the worker that writes it.
+    max_offsets_a_batch: int = 600_000
+    # A batch of tape is held by Spark itself until it is in the lake.
+    max_tape_offsets_a_batch: int = 200_000
     # Where one record may be a whole book: their bytes bound a batch, not their number.
     max_wide_offsets_a_batch: int = 20_000

@@ -26,10 +26,12 @@ from spark.bars import BarKeeper
 from spark.book_snapshots import BookKeeper
 from spark.decode import decode
 from spark.deliver import WritePlan, Written, parse_written, write_partition
+from spark.kafka import security_options
 from spark.settings import StreamSettings
+from spark.stages import Stages
 from stores import broker, lake, registry
 from stores.ledger import Delivery, close_ranges, next_offsets
-from stores.settings import BrokerSettings, RegistrySettings
+from stores.settings import RegistrySettings
 from stores.warehouse import Warehouse, patiently
 
 # What people wait for; the rest comes seldom, and a query that looks less often costs less.
@@ -53,7 +55,7 @@ def streams_of(settings: StreamSettings) -> list[Stream]:
     """List the queries that one process carries."""
     tables = [_table_stream(d, d.topic, settings) for d in DELIVERED if d.topic is not None]
     tapes = [
-        Stream(TAPE, tape_topic(v).name, archive.SINK, settings.archive_interval_s, settings.max_offsets_a_batch)
+        Stream(TAPE, tape_topic(v).name, archive.SINK, settings.archive_interval_s, settings.max_tape_offsets_a_batch)
         for v in settings.venues
     ]
     return tables + tapes
@@ -85,21 +87,6 @@ class SchemaBook:
         return True
 
 
-def _security(settings: BrokerSettings) -> dict[str, str]:
-    """Translate librdkafka's security settings to the Java client's names."""
-    names = {"sasl.mechanisms": "sasl.mechanism"}
-    plain = {names.get(k, k): v for k, v in settings.security.items() if k not in ("sasl.username", "sasl.password")}
-    if "sasl.username" in settings.security:
-        module = "plain.PlainLoginModule"
-        if plain.get("sasl.mechanism", "").startswith("SCRAM"):
-            module = "scram.ScramLoginModule"
-        user, password = settings.security["sasl.username"], settings.security["sasl.password"]
-        plain["sasl.jaas.config"] = (
-            f'org.apache.kafka.common.security.{module} required username="{user}" password="{password}";'
-        )
-    return {f"kafka.{k}": v for k, v in plain.items()}
-
-
 def _source(spark: SparkSession, settings: StreamSettings, stream: Stream, starts: dict[int, int]) -> DataFrame:
     options = {
         "kafka.bootstrap.servers": settings.broker.bootstrap,
@@ -110,7 +97,7 @@ def _source(spark: SparkSession, settings: StreamSettings, stream: Stream, start
         "kafka.max.poll.records": "20000",
         "kafka.max.partition.fetch.bytes": str(17 * 1024 * 1024),
         "kafkaConsumer.pollTimeoutMs": "60000",
-        **_security(settings.broker),
+        **security_options(settings.broker),
     }
     return spark.readStream.format("kafka").options(**options).load()
 
@@ -119,7 +106,9 @@ class StreamRunner:
     """Starts the queries where the ledger ends and writes the ledger after each batch.
 
     The first, trades, has a head start: until it has delivered something, or for HEAD_START_S. `waiting` counts those
-    that `start_due` has still to start.
+    that `start_due` has still to start. `progress` says by topic what was read, what became of it, and in how many
+    seconds: of whole batches (batch), of each stage of the writing tasks, which run beside each other (read, with
+    decoding and judging in the JVM; hash, deduplicate, write), and of what follows them (bars, books, ledger).
     """
 
     def __init__(self, spark: SparkSession, settings: StreamSettings, bars: BarKeeper, books: BookKeeper) -> None:
@@ -176,7 +165,17 @@ class StreamRunner:
         batch: Callable[[DataFrame, int], None] = partial(self._batch, stream, plan, book, warehouse, handle)
         # The ledger says where to go on. The checkpoint is scratch: a lost or stale one can neither skip nor repeat.
         checkpoint = settings.scratch_dir / "checkpoints" / f"{stream.topic}-{uuid.uuid4().hex}"
-        self.progress[stream.topic] = {"sink": stream.sink, "batches": 0, "rows": 0, "offsets": starts}
+        self.progress[stream.topic] = {
+            "sink": stream.sink,
+            "batches": 0,
+            "rows": 0,
+            "stored": 0,
+            "duplicate": 0,
+            "quarantined": 0,
+            "seconds": {},
+            "last_seconds": {},
+            "offsets": starts,
+        }
         # The query's thread takes it over from this one.
         self._spark.sparkContext.setLocalProperty("spark.scheduler.pool", stream.topic)
         return (
@@ -194,27 +193,40 @@ class StreamRunner:
         plan: WritePlan,
         book: SchemaBook,
         warehouse: Warehouse,
-        handle: Callable[[DataFrame, SchemaBook, WritePlan], list[Delivery]],
+        handle: Callable[[DataFrame, SchemaBook, WritePlan, Stages], list[Delivery]],
         records: DataFrame,
         batch_id: int,
     ) -> None:
-        fresh = patiently(book.refresh)
-        plan = replace(plan, schemas_fresh=fresh)
-        deliveries = handle(records, book, plan)
-        patiently(lambda: close_ranges(warehouse, deliveries))
+        watch = Stages()
+        with watch.stage("batch"):
+            fresh = patiently(book.refresh)
+            plan = replace(plan, schemas_fresh=fresh)
+            deliveries = handle(records, book, plan, watch)
+            with watch.stage("ledger"):
+                patiently(lambda: close_ranges(warehouse, deliveries))
         state = self.progress[stream.topic]
         state["batches"] = batch_id + 1
         state["rows"] += sum(d.read_count for d in deliveries)
+        state["stored"] += sum(d.stored_count for d in deliveries)
+        state["duplicate"] += sum(d.duplicate_count for d in deliveries)
+        state["quarantined"] += sum(d.quarantined_count for d in deliveries)
+        if deliveries:
+            state["last_seconds"] = dict(watch.seconds)
+            watch.add(state["seconds"])
+            state["seconds"] = watch.seconds
         state["offsets"] = state["offsets"] | {d.kafka_partition: d.last_offset + 1 for d in deliveries}
 
-    def _write(self, records: DataFrame, book: SchemaBook, plan: WritePlan) -> list[Delivery]:
-        rows = decode(records, dataset_named(plan.dataset), book.known)
+    def _write(self, records: DataFrame, book: SchemaBook, plan: WritePlan, watch: Stages) -> list[Delivery]:
+        # What is one value for all of a batch is known to who writes it.
+        rows = decode(records, dataset_named(plan.dataset), book.known).drop("topic", "schema_id")
         summaries = rows.mapInArrow(partial(write_partition, plan=plan), "written string").collect()
         written: list[Written] = [parse_written(row["written"]) for row in summaries]
-        self._follow_up(plan.dataset, written)
+        for one in written:
+            watch.add(one.seconds)
+        self._follow_up(plan.dataset, written, watch)
         return [w.delivery for w in written]
 
-    def _follow_up(self, dataset: str, written: list[Written]) -> None:
+    def _follow_up(self, dataset: str, written: list[Written], watch: Stages) -> None:
         """Bring up to date what is made from the rows, before the ledger says that they are there."""
         touched = {minute for w in written for minute in w.touched}
         if dataset == TRADES.name and touched:
@@ -222,9 +234,12 @@ class StreamRunner:
             for w in written:
                 for venue, event_time in w.newest_event_time.items():
                     newest[venue] = max(event_time, newest.get(venue, 0))
-            self._bars.update(touched, newest)
+            with watch.stage("bars"):
+                self._bars.update(touched, newest)
         elif dataset == BOOKS.name and touched:
-            self._books.update(touched, [span for w in written for span in w.spans])
+            with watch.stage("books"):
+                self._books.update(touched, [span for w in written for span in w.spans])
 
-    def _archive(self, records: DataFrame, book: SchemaBook, plan: WritePlan) -> list[Delivery]:
-        return archive.archive_batch(records, book.known, plan, self._settings.lake)
+    def _archive(self, records: DataFrame, book: SchemaBook, plan: WritePlan, watch: Stages) -> list[Delivery]:
+        with watch.stage("archive"):
+            return archive.archive_batch(records, book.known, plan, self._settings.lake)

@@ -22,12 +22,20 @@ def names(settings: StackSettings) -> tuple[str, ...]:
         "registry",
         "warehouse",
         "redis",
+        "pages",
         "replay",
         *map(rooms.collector_name, settings.venues),
         "streams",
+        *_alert_stream(settings),
+        "latest",
         "dagster-webserver",
         "dagster-daemon",
     )
+
+
+def _alert_stream(settings: StackSettings) -> tuple[str, ...]:
+    """Name the real-time process, unless settings do without it."""
+    return ("alert-stream",) if settings.alert_stream else ()
 
 
 def stop_order(settings: StackSettings) -> tuple[tuple[str, ...], ...]:
@@ -37,9 +45,9 @@ def stop_order(settings: StackSettings) -> tuple[tuple[str, ...], ...]:
     """
     return (
         tuple(map(rooms.collector_name, settings.venues)),
-        ("streams",),
+        ("streams", *_alert_stream(settings), "latest"),
         ("dagster-daemon", "dagster-webserver"),
-        ("replay", "warehouse", "redis", "registry"),
+        ("replay", "pages", "warehouse", "redis", "registry"),
         ("kafka",),
     )
 
@@ -51,9 +59,12 @@ def services(settings: StackSettings, java: Path) -> dict[str, Service]:
         registry.registry(settings, java),
         rooms.warehouse(settings),
         redis.redis(settings),
+        rooms.pages(settings),
         rooms.replay(settings),
         *(rooms.collector(settings, venue) for venue in settings.venues),
         rooms.streams(settings),
+        *(rooms.alert_stream(settings) for _ in _alert_stream(settings)),
+        rooms.latest(settings),
         dagster.webserver(settings),
         dagster.daemon(settings),
     )

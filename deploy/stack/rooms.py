@@ -1,4 +1,4 @@
-"""The platform's own services: the warehouse server, the replay server, the collector, the streams."""
+"""The platform's own services: the warehouse server, the pages, the replay server, the collector, the streams."""
 
 from deploy.stack import health
 from deploy.stack.service import PREPARED, Service
@@ -8,6 +8,11 @@ from deploy.stack.settings import StackSettings
 def warehouse(settings: StackSettings) -> Service:
     """Describe the server that owns the ClickHouse engine's directory."""
     return served(settings, "warehouse", "/ping", stop_seconds=30)
+
+
+def pages(settings: StackSettings) -> Service:
+    """Describe the server that shows reports and Data Docs."""
+    return served(settings, "pages", "/health")
 
 
 def replay(settings: StackSettings) -> Service:
@@ -32,6 +37,16 @@ def streams(settings: StackSettings) -> Service:
     They start with everything else, since Spark's own start takes longest, and wait for topics and tables themselves.
     """
     return served(settings, "streams", "/health", start_seconds=300, stop_seconds=45)
+
+
+def alert_stream(settings: StackSettings) -> Service:
+    """Describe the real-time query. It starts last, so that its Spark does not delay the streams'."""
+    return served(settings, "alert-stream", "/health", after=frozenset({PREPARED, "streams"}), stop_seconds=45)
+
+
+def latest(settings: StackSettings) -> Service:
+    """Describe the consumer that carries latest values to Redis and alerts to their receivers."""
+    return served(settings, "latest", "/health", after=frozenset({PREPARED, "redis"}))
 
 
 def served(

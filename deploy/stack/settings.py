@@ -24,6 +24,7 @@ class StackSettings:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     live: bool = False
     venues: tuple[str, ...] = ()
+    alert_stream: bool = False
     unhealthy_seconds: float = 60.0
 
     @property
@@ -57,6 +58,7 @@ class StackSettings:
                 "repository": str(self.repository),
                 "live": self.live,
                 "venues": self.venues,
+                "alert_stream": self.alert_stream,
                 "unhealthy_seconds": self.unhealthy_seconds,
             }
         )
@@ -73,5 +75,6 @@ class StackSettings:
             repository=Path(read["repository"]),
             live=read["live"],
             venues=tuple(read["venues"]),
+            alert_stream=read["alert_stream"],
             unhealthy_seconds=read["unhealthy_seconds"],
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -17,10 +17,14 @@ import zstandard
 from deploy.warehouse_server.failures import QueryError
 
 MEMORY_BYTES = 2 << 20
+# So much is decompressed at once: a zstd block of 4 bytes may hold 128 KiB, and its size is known only afterwards.
+_FED_BYTES = 1 << 10
 ENCODINGS = ("identity", "gzip", "deflate", "zstd", "lz4")
 
 
 class _Decoder(Protocol):
+    def pieces(self, chunk: bytes) -> Iterable[bytes]: ...
+
     def feed(self, data: bytes) -> bytes: ...
 
     def complete(self) -> bool: ...
@@ -32,6 +36,9 @@ class _Frames:
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
         self._frame: Any = None
+
+    def pieces(self, chunk: bytes) -> Iterable[bytes]:
+        return (chunk[start : start + _FED_BYTES] for start in range(0, len(chunk), _FED_BYTES))
 
     def feed(self, data: bytes) -> bytes:
         out = []
@@ -49,6 +56,9 @@ class _Frames:
 
 
 class _Plain:
+    def pieces(self, chunk: bytes) -> Iterable[bytes]:
+        return (chunk,)
+
     def feed(self, data: bytes) -> bytes:
         return data
 
@@ -89,18 +99,19 @@ async def receive_body(chunks: AsyncIterator[bytes], encoding: str, spool_dir: P
     size = 0
     try:
         async for chunk in chunks:
-            try:
-                plain = decoder.feed(chunk)
-            except (zlib.error, zstandard.ZstdError, RuntimeError, EOFError) as error:
-                raise _broken(encoding, str(error)) from error
-            size += len(plain)
-            if size > most_bytes:
-                raise QueryError(
-                    161,
-                    "QUERY_IS_TOO_LARGE",
-                    f"the request body is larger than {most_bytes} bytes; send it in parts",
-                )
-            spool.write(plain)
+            for piece in decoder.pieces(chunk):
+                try:
+                    plain = decoder.feed(piece)
+                except (zlib.error, zstandard.ZstdError, RuntimeError, EOFError) as error:
+                    raise _broken(encoding, str(error)) from error
+                size += len(plain)
+                if size > most_bytes:
+                    raise QueryError(
+                        161,
+                        "QUERY_IS_TOO_LARGE",
+                        f"the request body is larger than {most_bytes} bytes; send it in parts",
+                    )
+                spool.write(plain)
         if not decoder.complete():
             raise _broken(encoding, "it ends in the middle of a frame")
     except BaseException:
@@ -116,6 +127,16 @@ def _broken(encoding: str, why: str) -> QueryError:
         "CANNOT_DECOMPRESS",
         f"the request body is no valid {encoding} (Content-Encoding): {why}; nothing was run",
     )
+
+
+def in_utf8(what: str, source: bytes) -> str:
+    """Read a part of a form as text; QueryError when it is none."""
+    try:
+        return source.decode()
+    except UnicodeDecodeError as error:
+        raise QueryError(
+            36, "BAD_ARGUMENTS", f"{what} of the form is not valid UTF-8 at byte {error.start}; nothing was run"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +164,7 @@ def split_form(content_type: str, body: bytes) -> list[FormPart]:
         head, separator, value = piece.partition(b"\r\n\r\n")
         disposition = Message()
         found = re.search(rb"content-disposition:\s*([^\r\n]+)", head, re.IGNORECASE)
-        disposition["Content-Disposition"] = found[1].decode() if found else ""
+        disposition["Content-Disposition"] = in_utf8("a part's header", found[1]) if found else ""
         name = disposition.get_param("name", header="content-disposition")
         if not separator or not isinstance(name, str):
             raise QueryError(36, "BAD_ARGUMENTS", "a part of the form has no name; nothing was run")

@@ -6,6 +6,7 @@ and runs beside the others without the GIL. So a statement gets a fresh connecti
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -13,14 +14,14 @@ import shutil
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from contracts.errors import TerminalError
 from deploy.warehouse_server.failures import QueryError, from_engine
-from deploy.warehouse_server.statement import Statement
+from deploy.warehouse_server.statement import Statement, settings_start
 
 _CONFIG = """<clickhouse>
     <mark_cache_size>268435456</mark_cache_size>
@@ -30,8 +31,15 @@ _CONFIG = """<clickhouse>
     <compiled_expression_cache_size>33554432</compiled_expression_cache_size>
     <max_thread_pool_size>2000</max_thread_pool_size>
     <max_server_memory_usage_to_ram_ratio>{ratio}</max_server_memory_usage_to_ram_ratio>
+    <storage_configuration>
+        <disks><default><keep_free_space_bytes>{kept_free}</keep_free_space_bytes></default></disks>
+    </storage_configuration>
 </clickhouse>
 """
+# Before it writes the engine looks for room and refuses where there is none (code 243, nothing is written). A disk that
+# gets full between the look and the write is not noticed: chDB 26.9 acknowledges a part whose files are cut off
+# (measured). So it stops while there still is room for what others write meanwhile.
+KEPT_FREE_BYTES = 256 * 1024 * 1024
 _PIECE = 1 << 20
 # These names make chdb's Python layer convert the result to objects; on the wire they mean nothing.
 _PYTHON_FORMATS = {"dataframe", "datastore", "arrowtable"}
@@ -103,7 +111,7 @@ class Engine:
         for left in self.spool_dir.iterdir():
             left.unlink()
         config = self.data_dir / "server.xml"
-        config.write_text(_CONFIG.format(ratio=memory_ratio))
+        config.write_text(_CONFIG.format(ratio=memory_ratio, kept_free=KEPT_FREE_BYTES))
         # Loaded here and not above: the engine takes its time zone from TZ once, when the library is loaded.
         import chdb
 
@@ -188,29 +196,36 @@ class Engine:
         for name, value in call.parameters.items():
             # SET reads a literal, whose content is then read as an escaped value, as in a URL.
             connection.query(f"SET param_{_setting(name)} = {quote(value)}")
-        inserter = connection.send_insert(f"{_text(call.statement.head)}\n{self._comment(call)}", call.format)
-        try:
-            while piece := data.read(_PIECE):
-                inserter.append(piece)
-            done = inserter.finish()
-        except BaseException:
-            inserter.cancel()
-            raise
-        return Outcome(written_rows=done.rows_written, written_bytes=done.bytes_written, seconds=done.elapsed)
+        head = call.statement.head
+        at = settings_start(head)
+        # From a file and not by chDB's send_insert: that one drops what goes wrong once the data is parsed (no room on
+        # the disk, a broken constraint) and counts the rows as written.
+        with self._spooled(data) as path:
+            sql = (
+                f"{_text(head[:at])}\nFROM INFILE {quote(path)} COMPRESSION 'none' {_text(head[at:])}\n"
+                f"{self._comment(call)} FORMAT {call.format}"
+            )
+            return _outcome(connection.query(sql, "Null"), with_body=False)
 
     def _insert_select(self, call: Call, data: IO[bytes], connection: Any) -> Outcome:
         # chDB runs no input(): the data goes into a file, and input(structure) becomes file(path, format, structure).
-        with tempfile.NamedTemporaryFile(dir=self.spool_dir) as file:
-            shutil.copyfileobj(data, file, _PIECE)
-            file.flush()
+        with self._spooled(data) as path:
             head, shift = call.statement.head, 0
             for start, end in call.statement.inputs:
                 opening = head.index(b"(", end + shift)
-                call_text = f"file({quote(file.name)}, {quote(call.format)}, ".encode()
+                call_text = f"file({quote(path)}, {quote(call.format)}, ".encode()
                 head = head[: start + shift] + call_text + head[opening + 1 :]
                 shift += len(call_text) - (opening + 1 - start - shift)
             sql = f"{_text(head)}\n{self._comment(call)}"
             return _outcome(self._query(call, connection, sql), with_body=False)
+
+    @contextlib.contextmanager
+    def _spooled(self, data: IO[bytes]) -> Iterator[str]:
+        """Write the rest of `data` into a file that the engine can open, and name it."""
+        with tempfile.NamedTemporaryFile(dir=self.spool_dir) as file:
+            shutil.copyfileobj(data, file, _PIECE)
+            file.flush()
+            yield file.name
 
     def _query(self, call: Call, connection: Any, sql: str) -> Any:
         if call.format.lower() in _PYTHON_FORMATS:
@@ -223,7 +238,7 @@ class Engine:
         try:
             self._prepare(call, connection)
             return work()
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeDecodeError) as error:
             raise from_engine(error) from error
         finally:
             with self._guard:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 
 from contracts.errors import TapehouseError
@@ -9,6 +10,7 @@ from contracts.errors import TapehouseError
 _PREFIX = re.compile(r"^(?:Code: (\d+)\. DB::Exception: )+")
 _SUFFIX = re.compile(r"(?:\.?\s*\(version [^()]*(?:\([^()]*\))?\)\.?|\s*\(([A-Z][A-Z0-9_]+)\))+\s*$")
 _MARK = re.compile(r"\n?/\* tapehouse [0-9a-f]{32} \*/")
+_NAMELESS = {62: "SYNTAX_ERROR"}
 _NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)")
 
 # ClickHouse picks the HTTP status by the kind of mistake; clients decide by it whether to retry.
@@ -113,7 +115,11 @@ def from_engine(error: BaseException) -> QueryError:
     """Read code and name out of what chDB raised; it nests the same prefix and suffix several times."""
     if isinstance(error, QueryError):
         return error
-    message = _MARK.sub("", str(error)).strip()
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return QueryError(243, "NOT_ENOUGH_SPACE", f"no room left on the disk: {error}")
+    # The engine shows a piece of what it could not read, cut off anywhere; its library then stumbles over the message.
+    told = error.object.decode(errors="replace") if isinstance(error, UnicodeDecodeError) else str(error)
+    message = _MARK.sub("", told).strip()
     start = message.find("Code: ")
     if start > 0 and _PREFIX.match(message[start:]):
         message = message[start:]
@@ -126,4 +132,6 @@ def from_engine(error: BaseException) -> QueryError:
     names = _NAME.findall(message[suffix.start() :]) if suffix else []
     end = suffix.start() if suffix and names else len(message)
     text = message[prefix.end() : end].rstrip()
-    return QueryError(int(prefix[1]), names[-1] if names else "UNKNOWN_EXCEPTION", text)
+    # A message ends at the first zero byte of the statement that it shows, before the name.
+    name = names[-1] if names else _NAMELESS.get(int(prefix[1]), "UNKNOWN_EXCEPTION")
+    return QueryError(int(prefix[1]), name, text)

@@ -88,7 +88,8 @@ class Warehouse:
             await reply.failure(from_engine(error), self._engine.version)
 
     async def _answer(self, request: Request, reply: Reply, asked: str) -> None:
-        path = request.url.path
+        # Not request.url: that is put together with whatever the header Host says.
+        path = request.scope["path"]
         if path in ("/ping", "/replicas_status") and request.method in ("GET", "HEAD"):
             await reply.whole(200, b"Ok.\n", {"Content-Type": "text/html; charset=UTF-8"})
             return

@@ -14,9 +14,9 @@ from typing import IO
 
 from starlette.requests import ClientDisconnect, Request
 
-from deploy.warehouse_server.body import ClientGoneError, FormPart, receive_body, split_form
+from deploy.warehouse_server.body import ClientGoneError, FormPart, in_utf8, receive_body, split_form
 from deploy.warehouse_server.failures import QueryError
-from deploy.warehouse_server.statement import Statement, outline
+from deploy.warehouse_server.statement import Statement, is_closed, outline
 
 # Parameters of the transport; every other one is a setting.
 _TRANSPORT = frozenset(
@@ -43,6 +43,7 @@ _TRANSPORT = frozenset(
         "http_zlib_compression_level",
     }
 )
+_SECONDS = re.compile(r"[0-9]{1,9}")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 _HEAD_BYTES = 1 << 20
 _MOST_TEXT_BYTES = 64 << 20
@@ -70,7 +71,7 @@ class Ask:
     def session_timeout(self) -> float:
         """Give the session's lifetime in seconds."""
         text = self.options.get("session_timeout", "60")
-        if not text.isdigit() or not 0 < int(text) <= _MOST_SESSION_SECONDS:
+        if not _SECONDS.fullmatch(text) or not 0 < int(text) <= _MOST_SESSION_SECONDS:
             raise QueryError(
                 374,
                 "INVALID_SESSION_TIMEOUT",
@@ -211,7 +212,7 @@ def _take_form(url: _Url, parts: list[FormPart]) -> tuple[tuple[str, str, str, b
     tables = []
     for part in parts:
         if not part.file:
-            url.take(part.name, part.value.decode())
+            url.take(part.name, in_utf8(f"field {part.name!r}", part.value))
             continue
         structure = url.settings.pop(f"{part.name}_structure", None)
         types = url.settings.pop(f"{part.name}_types", None)
@@ -223,6 +224,9 @@ def _take_form(url: _Url, parts: list[FormPart]) -> tuple[tuple[str, str, str, b
                 "BAD_ARGUMENTS",
                 f"external table {part.name} has no columns; give {part.name}_structure or _types",
             )
+        if not is_closed(structure.encode(errors="replace")):
+            # It stands in brackets in a statement of its own, and must not end it and begin another clause.
+            raise QueryError(36, "BAD_ARGUMENTS", f"the columns of external table {part.name} close a bracket too many")
         data_format = url.settings.pop(f"{part.name}_format", "TabSeparated")
         tables.append((part.name, structure, data_format, part.value))
     return tuple(tables)

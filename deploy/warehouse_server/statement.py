@@ -82,7 +82,8 @@ def _end_of_comment(source: bytes, position: int) -> int:
     while depth:
         edge = _COMMENT_EDGE.search(source, position)
         if edge is None:
-            return len(source)
+            # Cut off with what follows the statement, it would not be seen by the engine, which refuses it.
+            raise QueryError(62, "SYNTAX_ERROR", "Syntax error: Multiline comment is not closed")
         depth += 1 if edge[0] == b"/*" else -1
         position = edge.end()
     return position
@@ -97,6 +98,16 @@ def outline(source: bytes) -> Statement:
     if first.text == b"INSERT":
         return _outline_insert(source, first, stream)
     return _outline_query(source, first, [first, *stream])
+
+
+def is_closed(source: bytes) -> bool:
+    """Tell whether every bracket of a part of a statement is closed in it, and none that was not opened in it."""
+    depth = 0
+    for token in _tokens(source):
+        depth += {b"(": 1, b"[": 1, b"{": 1, b")": -1, b"]": -1, b"}": -1}.get(token.text, 0)
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 def _outline_query(source: bytes, first: _Token, tokens: list[_Token]) -> Statement:
@@ -188,6 +199,16 @@ def _end_of_settings(source: bytes, position: int) -> int:
     while match := pair.match(source, position):
         position = match.end()
     return position
+
+
+def settings_start(head: bytes) -> int:
+    """Return where an insert's SETTINGS begin, its end when it has none."""
+    before = b""
+    for token in _tokens(head):
+        if token.word and not token.depth and token.text == b"SETTINGS" and before not in (b".", b"INTO", b"TABLE"):
+            return token.start
+        before = token.text
+    return len(head)
 
 
 def _refuse_file(clause: str) -> None:

@@ -118,7 +118,7 @@ def recent(
 def _dagster() -> str:
     from orchestration.values import read_settings
 
-    return f"http://127.0.0.1:{read_settings().port('dagster')}"
+    return read_settings().dagster_url
 
 
 def _run(begin: "Callable[[Backfills], str]", wait_s: float, as_json: bool, no_wait: bool = False) -> None:

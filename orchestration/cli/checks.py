@@ -59,7 +59,8 @@ def checks(
     else:
         _print(results, f"checks of {asked}")
         if results:
-            typer.echo(f"Data Docs: {folders.docs / 'index.html'}")
+            index = folders.docs / "index.html"
+            typer.echo(f"Data Docs: {index}, {settings.pages.url(index)}")
     if stopped:
         raise typer.Exit(1)
 

@@ -30,8 +30,8 @@ def demo(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for pr
     settings = read_settings()
     progress = Progress(Console(stderr=True, highlight=False))
     described = stack_settings(settings, live=False)
-    # What brings the first bar comes first: the web server would take its share of the machine from it.
-    later = {"dagster-webserver", "dagster-daemon"}
+    # What brings the first bar comes first: web servers would take their share of the machine from it.
+    later = {"dagster-webserver", "dagster-daemon", "pages"}
     first = set(stack.names(described)) - later
     stack.up(described, only=first, prepare=lambda: prepare(settings), progress=progress)
     progress.line(f"platform up after {time.monotonic() - began:.0f} s; Dagster starts with the first bar")

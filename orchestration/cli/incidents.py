@@ -73,6 +73,10 @@ def _print(found: "list[Incident]") -> None:
 
 def alert(
     test: Annotated[bool, typer.Option("--test", help="Send a test alert to every receiver.")] = False,
+    listen: Annotated[bool, typer.Option("--listen", help="Be a receiver: print alerts until Ctrl-C.")] = False,
+    port: Annotated[
+        int | None, typer.Option(help="Listen there; without it where alerts go while recordings play.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """List who is told of incidents; with --test tell them something. Exit code 1 if one could not be told."""
@@ -80,7 +84,11 @@ def alert(
     from orchestration.values import read_settings
     from quality.receivers import check, receiver_name, send_text
 
-    urls = read_settings().alert_urls
+    settings = read_settings()
+    if listen:
+        _listen(settings.port("alerts") if port is None else port)
+        return
+    urls = settings.receivers
     if not urls:
         raise TerminalError(
             "nobody is to be told: alert_urls is empty; set TAPEHOUSE_ALERT_URLS to a JSON list of addresses as "
@@ -101,3 +109,14 @@ def alert(
             typer.echo(f"{name}: {problem or ('sent' if test else 'configured; --test sends a test alert')}")
     if any(problems.values()):
         raise typer.Exit(1)
+
+
+def _listen(port: int) -> None:
+    from orchestration.cli.listening import listen
+
+    def tell(title: str, text: str) -> None:
+        typer.secho(f"{datetime.now(UTC):%H:%M:%S} {title}", bold=True)
+        if text:
+            typer.echo(text + "\n")
+
+    listen(port, tell)

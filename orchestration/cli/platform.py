@@ -61,13 +61,16 @@ def status(
     from deploy import stack
     from orchestration.values import read_settings, stack_settings
 
-    report = stack.status(stack_settings(read_settings()))
+    settings = read_settings()
+    report = stack.status(stack_settings(settings))
     if as_json:
         sys.stdout.write(json.dumps(report.as_dict(), indent=2) + "\n")
     else:
         from rich.console import Console
 
         Console().print(table(report))
+        if report.running:
+            typer.echo(f"Dagster {settings.dagster_url}, reports and Data Docs {settings.pages.base_url}")
     if not report.running:
         raise typer.Exit(NOTHING_RUNS)
     if not report.healthy:

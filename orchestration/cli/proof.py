@@ -3,8 +3,8 @@
 import json
 import sys
 from dataclasses import asdict
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from quality.audit import AuditReport
+    from spark.comparison import Comparison, InstrumentComparison
 
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only this day (UTC).")]
 
@@ -76,13 +77,10 @@ def rebuild(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the scratch tables to look into.")] = False,
 ) -> None:
-    """Rebuild a day's rows and bars from the lake's tape and compare. Exit code 0 only if all are equal."""
-    from rich.box import SIMPLE_HEAD
+    """Rebuild a day's rows and bars from the lake's tape, compare, keep the outcome. Exit code 0 if all are equal."""
     from rich.console import Console
-    from rich.table import Table
 
     from assets.parity import run_rebuild
-    from orchestration.cli.tables import printer
     from orchestration.settings import BARS_QUERY
     from orchestration.values import read_settings
 
@@ -97,20 +95,63 @@ def rebuild(
             keep=keep,
             on_progress=lambda text: status.update(f"rebuilding {day:%Y-%m-%d}: {text}"),
         )
-    equal = all(one.equal for one in found)
     if as_json:
-        sys.stdout.write(json.dumps({"equal": equal, "tables": [asdict(one) for one in found]}, indent=2) + "\n")
+        sys.stdout.write(json.dumps(told(found), indent=2) + "\n")
     else:
-        verdict = "[green]equal[/]" if equal else "[red]different[/]"
-        shown = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"{day:%Y-%m-%d}: {verdict}", title_justify="left")
-        for name in ("table", "streamed", "rebuilt", "streamed hash", "rebuilt hash"):
-            shown.add_column(name, justify="left" if name == "table" else "right")
-        for one in found:
-            hashes = (f"{one.streamed_hash:016x}", f"{one.rebuilt_hash:016x}")
-            shown.add_row(one.table, f"{one.streamed_count:,}", f"{one.rebuilt_count:,}", *hashes)
-        printer().print(shown)
-        for one in found:
-            if one.first_difference:
-                printer().print(f"first difference in {one.table}: {one.first_difference}")
-    if not equal:
+        show(found, day.date())
+    if not all(one.equal for one in found):
         raise typer.Exit(1)
+
+
+def told(found: "list[Comparison]") -> dict[str, Any]:
+    """Return what a rebuild came to for programs: of its instruments only those that differ."""
+    from spark.comparison import first_difference, share_equal
+
+    first = first_difference(found)
+    return {
+        "equal": all(one.equal for one in found),
+        "share_equal": float(share_equal(found)),
+        "first_difference": None if first is None else different(first),
+        "tables": [
+            {name: value for name, value in vars(one).items() if name != "instruments"}
+            | {
+                "equal": one.equal,
+                "instruments": len(one.instruments),
+                "different": [different(other) for other in one.different],
+            }
+            for one in found
+        ],
+    }
+
+
+def different(one: "InstrumentComparison") -> dict[str, Any]:
+    """Return an instrument that differs: where, how, and the place on the tape, with numbers of -1 where unknown."""
+    place = one.difference.place._asdict() if one.difference else {}
+    text = one.difference.text if one.difference else ""
+    return {"dataset": one.dataset, "venue": one.venue, "instrument": one.instrument, "difference": text, **place}
+
+
+def show(found: "list[Comparison]", day: date) -> None:
+    """Print what a rebuild came to for people."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from orchestration.cli.tables import printer
+    from spark.comparison import first_difference, share_equal
+
+    first = first_difference(found)
+    share = f"{share_equal(found) * 100:.2f} % of instruments and tables are equal"
+    verdict = "[green]equal[/]" if first is None else f"[red]different[/], {share}"
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"{day}: {verdict}", title_justify="left")
+    for name in ("table", "streamed", "rebuilt", "instruments", "unequal", "streamed hash", "rebuilt hash"):
+        shown.add_column(name, justify="left" if name == "table" else "right")
+    for one in found:
+        counts = (one.streamed_count, one.rebuilt_count, len(one.instruments), len(one.different))
+        hashes = (f"{one.streamed_hash:016x}", f"{one.rebuilt_hash:016x}")
+        shown.add_row(one.table, *(f"{count:,}" for count in counts), *hashes)
+    printer().print(shown)
+    for one in found:
+        if one.first_difference:
+            printer().print(f"first difference in {one.table}: {one.first_difference}", markup=False)
+    if first is not None and first.difference is not None:
+        printer().print(f"the first of {first.dataset} on the tape: {first.difference.place.text}", markup=False)

@@ -61,19 +61,21 @@ def report(
         typer.echo(path.resolve().as_uri())
         return
     typer.secho(f"{facts.day}: {verdict.sentence}", fg=COLORS[verdict.level.word])
-    typer.echo(f"{path} ({size / 1000:,.0f} kB)")
+    typer.echo(f"{path} ({size / 1000:,.0f} kB)" + ("" if out else f", {settings.pages.url(path)}"))
 
 
 def _facts(settings: "Settings", day: date | None, audited: bool) -> "Facts":
     from dataclasses import replace
     from decimal import Decimal
 
+    from quality.certificate import FOLDER, line
     from quality.report.reading import last_day, read_facts
     from stores.warehouse import Warehouse
 
     warehouse = Warehouse(settings.warehouse)
     day = day or last_day(warehouse)
     facts = read_facts(warehouse, day, min_score=Decimal(str(settings.min_score)))
+    facts = replace(facts, certificate=line(settings.data_dir / FOLDER))
     return replace(facts, audit=_audited(settings, day)) if audited else facts
 
 

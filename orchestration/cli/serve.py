@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-SERVICES = ("warehouse", "replay", "collector-VENUE", "streams")
+SERVICES = ("warehouse", "pages", "replay", "collector-VENUE", "streams", "alert-stream", "latest")
 
 
 def add(app: typer.Typer) -> None:
@@ -22,11 +22,25 @@ def serve(name: Annotated[str, typer.Argument(metavar="|".join(SERVICES))]) -> N
             from deploy.warehouse_server.main import serve as serve_warehouse
 
             serve_warehouse(settings.data_dir / "warehouse", "127.0.0.1", settings.port("warehouse"))
+        case "pages":
+            from serving.pages import serve as serve_pages
+
+            serve_pages(settings.pages, settings.port("pages"))
         case "streams":
             from orchestration.settings import BARS_QUERY
             from spark.main import serve as serve_streams
 
             serve_streams(settings.streams, settings.spark, BARS_QUERY, settings.port("streams"))
+        case "alert-stream":
+            from spark.alert_main import serve as serve_alerts
+
+            serve_alerts(settings.alerts, settings.alert_spark, settings.port("alert-stream"))
+        case "latest":
+            from quality.receivers import text_senders
+            from serving.main import serve as serve_latest
+
+            senders = text_senders(settings.market_alert_urls, "market_alert_urls")
+            serve_latest(settings.latest, settings.telling, senders, settings.port("latest"))
         case "replay":
             from sources.demo import TAPES
             from sources.replay.main import serve as serve_replay

@@ -197,18 +197,29 @@ class Incident:
 
 @dataclass(frozen=True)
 class RebuiltTable:
-    """A table's day as it was streamed beside the day rebuilt from the tape."""
+    """A table's day as it was streamed beside the day rebuilt from the tape, compared instrument by instrument.
+
+    `tape_position` says where the first difference lies, in words; empty where that is not known.
+    """
 
     table: str
     streamed_count: int
     rebuilt_count: int
-    equal: bool
-    first_difference: str = ""
+    instrument_count: int
+    equal_count: int
+    first_difference: str
+    tape_position: str
+    known_time: datetime
+
+    @property
+    def equal(self) -> bool:
+        """Tell whether both are the same for every instrument."""
+        return self.equal_count == self.instrument_count
 
 
 @dataclass(frozen=True)
 class Facts:
-    """All that the page shows. `audit` and `rebuild` are None where nobody ran them."""
+    """All that the page shows. `audit` and `rebuild` are None where nobody ran them, `rebuild` worst first."""
 
     day: date
     made_time: datetime
@@ -225,6 +236,7 @@ class Facts:
     changes: Changes
     audit: "AuditReport | None" = None
     rebuild: tuple[RebuiltTable, ...] | None = None
+    certificate: str = ""  # what the newest certificate says; empty where nobody made one
 
     @property
     def begin(self) -> datetime:
@@ -250,6 +262,18 @@ class Facts:
     def hole_count(self) -> int:
         """Count the gaps that nothing filled."""
         return sum(group.gap_count for group in self.gap_groups if group.state in HOLES)
+
+    @property
+    def rebuilt_equal(self) -> str:
+        """Return how much of the rebuild is equal, in words."""
+        if self.rebuild is None:
+            return "not run"
+        if all(table.equal for table in self.rebuild):
+            return "equal"
+        equal, compared = (
+            sum(numbers) for numbers in zip(*((t.equal_count, t.instrument_count) for t in self.rebuild), strict=True)
+        )
+        return f"{equal:,} of {compared:,} equal"
 
     @property
     def refused_count(self) -> int:

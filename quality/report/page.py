@@ -177,6 +177,12 @@ def _tiles(facts: Facts) -> list[tuple[str, str, str, str]]:
         ("refused", f"{facts.refused_count:,}", "warn" if facts.refused_count else "good", "quarantine"),
         ("claims held", f"{len(held)} of {len(facts.checks)}", _claims(facts), "checks"),
         ("audit", audit, {"balanced": "good", "not run": "none"}.get(audit, "bad"), "audit"),
+        (
+            "rebuild",
+            facts.rebuilt_equal.removesuffix(" equal"),
+            {"equal": "good", "not run": "none"}.get(facts.rebuilt_equal, "bad"),
+            "audit",
+        ),
     ]
 
 

@@ -9,6 +9,7 @@ from contracts.bars import BARS
 from contracts.catalog import MARKET
 from contracts.errors import TerminalError
 from contracts.gaps import GAPS
+from contracts.parity import NO_NUMBER, PARITY
 from contracts.quarantine import QUARANTINE
 from quality.report.changes import read_changes
 from quality.report.facts import (
@@ -22,6 +23,7 @@ from quality.report.facts import (
     Gap,
     GapGroup,
     Incident,
+    RebuiltTable,
     Refusal,
     Sample,
     Score,
@@ -55,7 +57,7 @@ def last_day(warehouse: Warehouse) -> date:
 
 
 def read_facts(warehouse: Warehouse, day: date, *, min_score: Decimal, now: datetime | None = None) -> Facts:
-    """Read what the report shows of a day; audit and rebuild are for the caller to add."""
+    """Read what the report shows of a day; the audit is for the caller to add."""
     return Facts(
         day=day,
         made_time=now or datetime.now(UTC),
@@ -70,6 +72,7 @@ def read_facts(warehouse: Warehouse, day: date, *, min_score: Decimal, now: date
         checks=_checks(warehouse, day),
         incidents=_incidents(warehouse),
         changes=read_changes(warehouse, day),
+        rebuild=_rebuild(warehouse, day),
     )
 
 
@@ -266,3 +269,30 @@ def _incidents(warehouse: Warehouse) -> tuple[Incident, ...]:
         f"ORDER BY severity, since DESC, incident_id LIMIT {INCIDENTS_LISTED}"
     )
     return tuple(Incident(*_timed(row, 6)) for row in found)
+
+
+def _rebuild(warehouse: Warehouse, day: date) -> tuple[RebuiltTable, ...] | None:
+    """Return what the day's last rebuild came to, by table; None when there was none."""
+    found = warehouse.rows(
+        f"""
+        SELECT dataset, sum(streamed_count), sum(rebuilt_count), count(), sum(equal), max(known),
+            argMin((venue, instrument, first_difference), place), min(place)
+        FROM
+        (
+            SELECT *, toUnixTimestamp64Micro(known_time) AS known,
+                (equal, toUnixTimestamp64Micro(received_time), connection_id, message_number, message_index) AS place
+            FROM {PARITY.table}_current WHERE day_time = {_BEGIN} AND (streamed_count > 0 OR rebuilt_count > 0)
+        )
+        GROUP BY dataset ORDER BY min(equal), dataset""",
+        {"day": day},
+    )
+    tables = []
+    for dataset, streamed, rebuilt, compared, same, known, (venue, instrument, text), place in found:
+        equal, received, connection, number, index = place
+        difference, position = ("", "") if equal else (f"{venue} {instrument}: {text}", "")
+        if not equal and number != NO_NUMBER:
+            at = f"{_time(received):%Y-%m-%d %H:%M:%S.%f}"
+            position = f"connection {connection}, message {number}, index {index}, received {at}"
+        told = RebuiltTable(dataset, streamed, rebuilt, compared, same, difference, position, _time(known))
+        tables.append(told)
+    return tuple(tables) or None

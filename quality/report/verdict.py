@@ -79,7 +79,7 @@ def _wrong(facts: Facts) -> list[Reason]:
         found.append((text, "audit"))
     different = [table.table for table in facts.rebuild or () if not table.equal]
     if different:
-        found.append((f"the rebuild differs in {', '.join(different)}", "audit"))
+        found.append((f"the rebuild from the tape differs in {', '.join(different)}", "audit"))
     stopped = [check for check in facts.checks if check.level == "stop" and not check.passed]
     if stopped:
         found.append((f"{_count(len(stopped), 'claim')} that must hold {_did(stopped)} not", "checks"))

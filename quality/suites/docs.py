@@ -14,6 +14,7 @@ from great_expectations.data_context.types.resource_identifiers import (
 )
 
 from quality.suites.engine import SITE, Folders
+from quality.suites.site import BATCH
 
 # What the pages would fetch from elsewhere. Without these they are plain, and open anywhere.
 _FOREIGN = re.compile(
@@ -47,7 +48,7 @@ def write_page(context: Any, name: str, day: date, results: list[Any]) -> Path:
         },
         meta={"run_id": run, "batch_spec": {}, "active_batch_definition": {}, "great_expectations_version": ""},
     )
-    key = ValidationResultIdentifier(ExpectationSuiteIdentifier(name), run, "day")
+    key = ValidationResultIdentifier(ExpectationSuiteIdentifier(name), run, BATCH)
     context.validation_results_store.set(key, page)
     context.build_data_docs(site_names=[SITE], resource_identifiers=[key], build_index=False)
     (site,) = context.get_docs_sites_urls(resource_identifier=key)

@@ -16,13 +16,21 @@ FROM
 ) AS t
 LEFT JOIN
 (
+    -- Text that sorts like (event_time, venue_sequence, trade_id); to compare tuples would cost twice as much.
+    WITH
+        bitShiftLeft(toUInt64(1), 63) AS sign,
+        concat(
+            reinterpretAsFixedString(byteSwap(bitXor(reinterpretAsUInt64(toUnixTimestamp64Micro(event_time)), sign))),
+            reinterpretAsFixedString(byteSwap(bitXor(reinterpretAsUInt64(venue_sequence), sign))),
+            trade_id
+        ) AS place
     SELECT
         venue, instrument, id_space,
         toStartOfInterval(event_time, INTERVAL 60000000 MICROSECOND) AS bar_time,
-        argMin(price, (event_time, venue_sequence, trade_id)) AS open,
+        argMin(price, place) AS open,
         max(price) AS high,
         min(price) AS low,
-        argMax(price, (event_time, venue_sequence, trade_id)) AS close,
+        argMax(price, place) AS close,
         sum(quantity) AS volume,
         sum(price * quantity) AS notional,
         sum({trades}.trade_count) AS trade_count

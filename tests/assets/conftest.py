@@ -191,6 +191,25 @@ def checker() -> StubChecker:
     return StubChecker([])
 
 
+@dataclass
+class StubRebuilder:
+    """A rebuild whose outcome a test chooses; `asked` holds the days with the ids of their runs."""
+
+    found: list[Any]
+    asked: list[Any]
+
+    def rebuild(self, day: Any, run_id: str, on_progress: Callable[[str], None]) -> Any:
+        self.asked.append((day, run_id))
+        on_progress("parsing the tape")
+        return self.found
+
+
+@pytest.fixture
+def rebuilder() -> StubRebuilder:
+    """Return a rebuild that finds nothing to compare: Spark takes many seconds to start."""
+    return StubRebuilder([], [])
+
+
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.ephemeral() as instance:
@@ -198,8 +217,9 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def location(stored: Stored, auditor: StubAuditor, checker: StubChecker) -> dg.Definitions:
+def location(stored: Stored, auditor: StubAuditor, checker: StubChecker, rebuilder: StubRebuilder) -> dg.Definitions:
     """The real definitions on the test's warehouse."""
     from orchestration.definitions import build
 
-    return build({"store": stored.store, "processes": object(), "auditor": auditor, "checker": checker})
+    work = {"auditor": auditor, "checker": checker, "rebuilder": rebuilder}
+    return build({"store": stored.store, "processes": object(), **work})

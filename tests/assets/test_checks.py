@@ -33,7 +33,7 @@ def result(dataset: str = "market.trades", name: str = "price_is_positive", **ch
 
 
 def run_of(*results: CheckResult, dataset: str = "market.trades") -> DatasetRun:
-    return DatasetRun(dataset, results[0].day, results, seconds=0.5, page=Path("docs/page.html"))
+    return DatasetRun(dataset, results[0].day, results, seconds=0.5, page=Path("var/data-docs/page.html"))
 
 
 def run(location: dg.Definitions, instance: dg.DagsterInstance, **how: Any) -> dg.ExecuteInProcessResult:
@@ -73,7 +73,7 @@ def test_a_claim_that_stops_holds_the_rollups_back_and_shows_the_offending_rows(
     rows = [record.data for record in check.metadata["offending_rows"].records]
     assert rows[1] == {"day": DAY, "venue": "binance", "trade_id": "1", "price": "0"}
     assert [record.data["venue"] for record in check.metadata["venues"].records] == ["binance", "kraken"]
-    assert check.metadata["data_docs"].value == "docs/page.html"
+    assert check.metadata["data_docs"].value == "http://127.0.0.1:18080/data-docs/page.html"
     assert check.metadata["seconds_of_the_dataset"].value == 0.5
     assert instance.get_materialized_partitions(ROLLUP) == set()
 
@@ -118,7 +118,8 @@ def test_each_day_of_a_run_is_checked_and_noted(location: Any, instance: Any, ch
     assert asked == [(date(2021, 7, day), [dataset.name for dataset in CHECKED]) for day in (22, 23)]
     found = claims(outcome)["market/trades", "price_is_positive"]
     assert found.description == "2021-07-23, binance: 1 of 10"
-    assert instance.get_materialized_partitions(dg.AssetKey(["system", "check_results"])) == {DAY, "2021-07-23"}
+    for name in (["system", "check_results"], ["market", "bars"]):
+        assert instance.get_materialized_partitions(dg.AssetKey(name)) == {DAY, "2021-07-23"}
 
 
 @pytest.mark.parametrize(("error", "tries"), [(RetryableError("away"), 2), (TerminalError("no table"), 1)])
@@ -140,18 +141,20 @@ def test_suites_that_cannot_be_run_are_tried_again_only_where_that_helps(
 
 
 def test_the_real_suites_find_a_wrong_bar_and_keep_it(
-    location: Any, instance: Any, stored: Any, make_bar: Any, checker: Any, tmp_path: Path
+    location: Any, instance: Any, stored: Any, make_bar: Any, checker: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     stored.warehouse.run("TRUNCATE TABLE system_check_results")
     stored.insert_trade(NOON, 1)
     stored.insert_bars([make_bar(NOON, volume=Decimal(7)), make_bar(NOON + timedelta(days=1))])
-    checker.check = CheckResource(stored.store.warehouse_settings, tmp_path).check
+    checker.check = CheckResource(stored.store.warehouse_settings, Path("var")).check
     outcome = run(location, instance)
     check = claims(outcome)["market/bars", "volume_equals_the_trades_of_the_minute"]
     assert (check.passed, check.metadata["checked"].value) == (False, 1)
     row = check.metadata["offending_rows"].records[0].data
     assert (row["instrument"], row["bar_time"], row["volume_beyond_trades"]) == ("BTCUSDT", "2021-07-22T12:00:00", "6")
-    assert Path(check.metadata["data_docs"].value).is_file()
+    page = check.metadata["data_docs"].value.removeprefix("http://127.0.0.1:18080/")
+    assert Path("var", page).is_file()
     assert instance.get_materialized_partitions(ROLLUP) == set()
     kept = stored.warehouse.rows(
         "SELECT unexpected_count, run_id FROM system_check_results_current "

@@ -1,6 +1,8 @@
 """The daily job, as Dagster runs it, on the real warehouse."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import dagster as dg
@@ -124,3 +126,35 @@ def test_an_audit_that_meets_a_service_away_is_tried_again(
     monkeypatch.setattr(auditor, "audit", flaky)
     assert run(location, instance, partition_key=DAY).success
     assert len(auditor.asked) == 2
+
+
+def test_bars_of_a_badly_scored_day_wait_for_its_score_and_no_other_day_waits_with_them(
+    stored: Any, make_bar: Any, location: Any, instance: Any, corrected: Any
+) -> None:
+    """A minute's bar that its trade contradicts costs the whole score of a day of one minute."""
+
+    def asked(hours: int, cursor: Any = None) -> Any:
+        return dg.evaluate_automation_conditions(
+            location,
+            instance,
+            asset_selection=dg.AssetSelection.assets(ROLLUPS[0]),
+            evaluation_time=MIDNIGHT + timedelta(days=3, hours=hours),
+            cursor=cursor,
+        )
+
+    one = Decimal(1)
+    right = dict.fromkeys(("open", "high", "low", "close", "volume", "notional"), one) | {"trade_count": 1}
+    days = [MIDNIGHT, MIDNIGHT + timedelta(days=1)]
+    for number, day in enumerate(days):
+        stored.insert_trade(day + timedelta(seconds=5), number)
+    bars = [make_bar(day, **right) for day in days]
+    stored.insert_bars([replace(bars[0], close=Decimal(2)), bars[1]])
+    first = asked(1)
+    assert not run(location, instance, partition_key=DAY).success
+    assert run(location, instance, partition_key="2021-07-23").success
+    assert instance.get_materialized_partitions(ROLLUPS[0]) == {"2021-07-23"}
+    held = asked(2, first.cursor)
+    assert held.total_requested == 0
+    stored.insert_bars([corrected(bars[0])])
+    location.resolve_job_def("scores").execute_in_process(instance=instance, partition_key=DAY)
+    assert asked(3, held.cursor).get_requested_partitions(ROLLUPS[0]) == {DAY}

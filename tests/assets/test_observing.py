@@ -12,6 +12,7 @@ from contracts.catalog import DATASETS
 from contracts.check_results import CHECK_RESULTS
 from contracts.dataset import Type
 from contracts.gaps import GAPS, MARKS
+from contracts.parity import PARITY
 from contracts.rollups import ROLLUPS
 from contracts.scores import BAR_SCORES, DEDUCTIONS, SCORES
 from orchestration.definitions import build
@@ -34,7 +35,8 @@ class StubProcesses:
 
 @pytest.fixture
 def observing(stored: Any) -> dg.Definitions:
-    return build({"store": stored.store, "processes": StubProcesses(), "auditor": object(), "checker": object()})
+    resources = {"auditor": object(), "checker": object(), "rebuilder": object()}
+    return build({"store": stored.store, "processes": StubProcesses(), **resources})
 
 
 def observe(observing: dg.Definitions, instance: dg.DagsterInstance, **how: Any) -> dg.ExecuteInProcessResult:
@@ -53,16 +55,12 @@ def noted(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
 
 
 def days(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str], Any]:
-    """Return what was noted by day: bars as materialisations, trades as observations."""
+    """Return what was noted by day."""
     found = {}
     for event in result.all_events:
-        noted_one: dg.AssetMaterialization | dg.AssetObservation
-        if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
-            noted_one = event.step_materialization_data.materialization
-        elif event.event_type is dg.DagsterEventType.ASSET_OBSERVATION:
-            noted_one = event.asset_observation_data.asset_observation
-        else:
+        if event.event_type is not dg.DagsterEventType.ASSET_OBSERVATION:
             continue
+        noted_one = event.asset_observation_data.asset_observation
         if noted_one.partition and "dagster/partition_row_count" in noted_one.metadata:
             found[noted_one.asset_key.to_user_string(), noted_one.partition] = noted_one.metadata
     return found
@@ -87,7 +85,7 @@ def test_streams_show_lag_rate_and_last_batch_and_a_dead_process_shows_why(obser
 def test_every_stored_table_is_noted_also_when_it_is_empty(observing: Any, instance: Any) -> None:
     found = noted(observe(observing, instance))
     counts = {name: told["dagster/row_count"] for name, told in found.items() if "dagster/row_count" in told}
-    made = (*(rollup.dataset for rollup in ROLLUPS), SCORES, DEDUCTIONS, BAR_SCORES, CHECK_RESULTS)
+    made = (*(rollup.dataset for rollup in ROLLUPS), SCORES, DEDUCTIONS, BAR_SCORES, CHECK_RESULTS, PARITY)
     tables = [d for d in DATASETS if d not in (MARKS, *made)]
     assert counts == dict.fromkeys((asset_key(dataset).to_user_string() for dataset in tables), 0)
 
@@ -124,9 +122,8 @@ def test_a_changed_day_is_noted_once_and_again_when_it_changes(
     assert days(observe(observing, instance)) == {}
     stored.insert_bars([corrected(bar, known_time=bar.known_time + timedelta(seconds=1))])
     assert set(days(observe(observing, instance))) == set(first)
-    assert instance.get_materialized_partitions(BARS) == {"2021-07-22"}
-    # A materialisation would reset the outcome of the audit that stands at the trades.
-    assert instance.get_materialized_partitions(TRADES) == set()
+    # A materialisation would reset the outcome of the checks that stand there.
+    assert instance.get_materialized_partitions(BARS) == instance.get_materialized_partitions(TRADES) == set()
 
 
 def test_days_beyond_one_observation_are_noted_by_the_next(

@@ -9,9 +9,11 @@ import dagster as dg
 import pytest
 
 from assets.report import REPORT_KEY
-from assets.store import Reports
+from assets.specs import asset_key
 from assets.thresholds import Thresholds
+from contracts.check_results import CHECK_RESULTS
 from contracts.errors import RetryableError
+from serving.pages import Pages
 
 DAY = "2021-07-22"
 MIDNIGHT = datetime(2021, 7, 22, tzinfo=UTC)
@@ -25,8 +27,15 @@ def reporting(stored: Any, auditor: Any, tmp_path: Path, make_bar: Any) -> dg.De
     from orchestration.definitions import build
 
     stored.insert_bars([make_bar(MIDNIGHT + timedelta(minutes=minute)) for minute in (0, 1, 7)])
-    resources = {"store": stored.store, "processes": object(), "auditor": auditor, "checker": object()}
-    return build({**resources, "reports": Reports(tmp_path), "thresholds": Thresholds(Decimal("0.7"))})
+    resources = {
+        "store": stored.store,
+        "processes": object(),
+        "auditor": auditor,
+        "checker": object(),
+        "rebuilder": object(),
+    }
+    pages = Pages(tmp_path, "https://pages.example/tapehouse/")
+    return build({**resources, "pages": pages, "thresholds": Thresholds(Decimal("0.7"))})
 
 
 def made(reporting: dg.Definitions, instance: dg.DagsterInstance) -> dict[str, Any]:
@@ -40,8 +49,9 @@ def made(reporting: dg.Definitions, instance: dg.DagsterInstance) -> dict[str, A
 
 def test_the_page_is_written_and_its_verdict_told(reporting: Any, instance: Any, auditor: Any, tmp_path: Path) -> None:
     told = made(reporting, instance)
-    page = tmp_path / f"report-{DAY}.html"
-    assert told["page"] == str(page)
+    page = tmp_path / "reports" / f"report-{DAY}.html"
+    assert told["page"] == f"https://pages.example/tapehouse/reports/report-{DAY}.html"
+    assert told["file"] == str(page)
     assert told["bytes"] == page.stat().st_size > 5_000
     assert "3 one-minute bars" in page.read_text()
     assert "below 0.70" in page.read_text()
@@ -81,11 +91,15 @@ def test_by_itself_it_is_made_again_only_when_what_blocks_has_passed(
 
     before = asked()
     assert before.total_requested == 0
-    instance.report_runless_asset_event(dg.AssetMaterialization(last.asset_key, partition=YESTERDAY))
+    instance.report_runless_asset_event(dg.AssetMaterialization(asset_key(CHECK_RESULTS), partition=YESTERDAY))
     for key in blocking:
         instance.report_runless_asset_event(
             dg.AssetCheckEvaluation(
-                asset_key=key.asset_key, check_name=key.name, passed=passed or key != last, metadata={}
+                asset_key=key.asset_key,
+                check_name=key.name,
+                passed=passed or key != last,
+                metadata={},
+                partition=YESTERDAY if graph.get(key).partitions_def else None,
             )
         )
     after = asked(before.cursor)

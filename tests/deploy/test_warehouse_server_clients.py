@@ -138,6 +138,33 @@ def test_an_error_carries_clickhouses_code(client: Any, sql: str, code: int) -> 
     assert "tapehouse" not in str(caught.value).replace(str(client.uri), "")
 
 
+@pytest.mark.parametrize("way", ["rows", "arrow", "values"])
+@pytest.mark.parametrize(
+    ("table", "code"),
+    [
+        ("(id Int64, CONSTRAINT small CHECK id < 3) ENGINE = MergeTree ORDER BY id", 469),
+        (
+            "(id Int64) ENGINE = MergeTree ORDER BY id "
+            "SETTINGS min_free_disk_bytes_to_perform_insert = 1000000000000000000",
+            243,
+        ),
+    ],
+    ids=["a broken constraint", "no room on the disk"],
+)
+def test_an_insert_that_stores_nothing_is_never_acknowledged(client: Any, table: str, code: int, way: str) -> None:
+    client.command("DROP TABLE IF EXISTS refused")
+    client.command(f"CREATE TABLE refused {table}")
+    with pytest.raises(DatabaseError) as caught:
+        if way == "rows":
+            client.insert("refused", [[2], [3]], column_names=["id"])
+        elif way == "arrow":
+            client.insert_arrow("refused", pa.table({"id": [2, 3]}))
+        else:
+            client.command("INSERT INTO refused SETTINGS async_insert = 0 VALUES (2), (3)")
+    assert caught.value.code == code
+    assert client.command("SELECT count() FROM refused") == 0
+
+
 def test_a_setting_ends_with_its_query(client: Any) -> None:
     show = "SELECT getSetting('max_block_size')"
     before = client.query(show).result_rows[0][0]

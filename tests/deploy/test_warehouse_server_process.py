@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from deploy.warehouse_server.engine import KEPT_FREE_BYTES
+
 
 def test_a_held_directory_is_refused_in_one_line(launcher: Any, tmp_path: Path) -> None:
     first = launcher(tmp_path)
@@ -116,3 +118,11 @@ def test_a_password_is_asked_for_and_never_shown(launcher: Any, tmp_path: Path, 
     server.process.send_signal(signal.SIGTERM)
     _, errors = server.process.communicate(timeout=30)
     assert "s3cret" not in errors
+
+
+def test_the_engine_leaves_room_on_the_disk_so_that_no_write_is_cut_off(launcher: Any, tmp_path: Path) -> None:
+    # Cut off by a disk that got full meanwhile, a write is acknowledged all the same, and its part can't be read.
+    server = launcher(tmp_path)
+    with server.client() as client:
+        assert client.command("SELECT keep_free_space FROM system.disks") == KEPT_FREE_BYTES
+        assert KEPT_FREE_BYTES >= 100 * 2**20

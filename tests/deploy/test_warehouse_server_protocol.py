@@ -38,6 +38,19 @@ def curl(*arguments: str, data: bytes | None = None) -> bytes:
     return subprocess.run(["curl", "-s", *arguments], input=data, capture_output=True, check=True, timeout=60).stdout
 
 
+def form(named: bytes, value: bytes) -> bytes:
+    return b"--x\r\nContent-Disposition: form-data; " + named + b"\r\n\r\n" + value + b"\r\n--x--\r\n"
+
+
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
+# The columns of an external table stand in a statement of their own, which runs before readonly is set.
+WRITTEN_BY_STRUCTURE = {
+    "query": "SELECT * FROM e",
+    "readonly": "2",
+    "e_structure": "a UInt8) ENGINE = File(CSV, 'written.csv') --",
+}
+
+
 def test_curl_gets_a_healthy_server_and_a_default_format(server: Any) -> None:
     assert curl(f"{server.url}ping") == b"Ok.\n"
     assert curl(server.url) == b"Ok.\n"
@@ -103,6 +116,8 @@ def test_parquet_is_inserted_and_read(server: Any, client: Any) -> None:
         (b";", {}, {}, 400, "SYNTAX_ERROR"),
         (b"", {}, {}, 400, "SYNTAX_ERROR"),
         (b"SELECT '\xff", {}, {}, 400, "SYNTAX_ERROR"),
+        (b"SHOW TABLES FORMAT \x00 JSON", {}, {}, 400, "SYNTAX_ERROR"),
+        (b"SELECT 1 /* never closed", {}, {}, 400, "SYNTAX_ERROR"),
         (b"SELECT * FROM nowhere", {}, {}, 404, "UNKNOWN_TABLE"),
         (b"SELECT 1", {"database": "nowhere"}, {}, 404, "UNKNOWN_DATABASE"),
         (b"SELECT 1", {"no_such_setting": "1"}, {}, 404, "UNKNOWN_SETTING"),
@@ -114,13 +129,18 @@ def test_parquet_is_inserted_and_read(server: Any, client: Any) -> None:
         (b"INSERT INTO t FROM INFILE '/etc/passwd' FORMAT CSV", {}, {}, 501, "NOT_IMPLEMENTED"),
         (b"SELECT {x:UInt8}", {"param_x": "y"}, {}, 400, "BAD_QUERY_PARAMETER"),
         (b"SELECT 1", {"session_timeout": "x"}, {}, 500, "INVALID_SESSION_TIMEOUT"),
+        (b"SELECT 1", {"session_timeout": "\u00b2"}, {}, 500, "INVALID_SESSION_TIMEOUT"),
+        (b"SELECT 1", {"session_timeout": "9" * 5000}, {}, 500, "INVALID_SESSION_TIMEOUT"),
         (b"SELECT 1", {"session_id": "n", "session_check": "1"}, {}, 404, "SESSION_NOT_FOUND"),
         (b"SELECT 1", {}, {"Content-Encoding": "rot13"}, 501, "NOT_IMPLEMENTED"),
         (b"SELECT 1", {}, {"Content-Encoding": "gzip"}, 400, "CANNOT_DECOMPRESS"),
         (b"SELECT 1", {}, {"Content-Encoding": "zstd"}, 400, "CANNOT_DECOMPRESS"),
         (b"SELECT 1", {}, {"Content-Encoding": "lz4"}, 400, "CANNOT_DECOMPRESS"),
         (gzip.compress(b"SELECT 1")[:-9], {}, {"Content-Encoding": "gzip"}, 400, "CANNOT_DECOMPRESS"),
-        (b"--x\r\nbroken", {}, {"Content-Type": "multipart/form-data; boundary=x"}, 400, "BAD_ARGUMENTS"),
+        (b"--x\r\nbroken", {}, FORM, 400, "BAD_ARGUMENTS"),
+        (form(b'name="query"', b"\xff"), {}, FORM, 400, "BAD_ARGUMENTS"),
+        (form(b'name="\xff"', b"SELECT 1"), {}, FORM, 400, "BAD_ARGUMENTS"),
+        (form(b'name="e"; filename="f"', b"1\n"), WRITTEN_BY_STRUCTURE, FORM, 400, "BAD_ARGUMENTS"),
         (SLOW.encode(), {"max_execution_time": "0.3"}, {}, 408, "TIMEOUT_EXCEEDED"),
     ],
 )
@@ -131,6 +151,11 @@ def test_a_mistake_gets_its_status_and_harms_nobody(
     assert (answer, f"({name})" in text.decode()) == (status, True), text
     assert text.startswith(b"Code: " + answer_headers["x-clickhouse-exception-code"].encode())
     assert ask(server, b"SELECT 1")[2] == b"1\n"
+
+
+@pytest.mark.parametrize("host", ["[::1", "elsewhere/ping?x#y", ""])
+def test_the_header_host_does_not_say_where_a_request_goes(server: Any, host: str) -> None:
+    assert ask(server, b"SELECT 1", {"Host": host})[::2] == (200, b"1\n")
 
 
 def test_get_cannot_write(server: Any, client: Any) -> None:
@@ -146,6 +171,14 @@ def test_a_bad_row_in_the_middle_stores_nothing(server: Any, client: Any) -> Non
     status, _, text = ask(server, data, query="INSERT INTO t FORMAT TSV", database=client.database)
     assert status == 400, text
     assert client.query("SELECT count() FROM t").result_rows == [(0,)]
+
+
+def test_a_character_that_the_engines_message_cuts_in_half_is_told_all_the_same(server: Any, client: Any) -> None:
+    client.command("CREATE TABLE t (a UInt64, b String) ENGINE = Memory")
+    data = "1,x\n2 \u00a0 ,y\n".encode()
+    status, _, text = ask(server, data, query="INSERT INTO t FORMAT CSV", database=client.database)
+    assert (status, text.startswith(b"Code: ")) == (400, True), text
+    assert b"UNKNOWN_EXCEPTION" not in text
 
 
 def test_half_an_upload_stores_nothing(server: Any, client: Any, wait_until: Any) -> None:

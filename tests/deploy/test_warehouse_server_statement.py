@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+import tracemalloc
+from collections.abc import AsyncIterator
+from pathlib import Path
 
-from deploy.warehouse_server.body import split_form
+import pytest
+import zstandard
+
+from deploy.warehouse_server.body import receive_body, split_form
 from deploy.warehouse_server.failures import QueryError, from_engine
 from deploy.warehouse_server.request import split_list
-from deploy.warehouse_server.statement import outline
+from deploy.warehouse_server.statement import is_closed, outline, settings_start
 
 
 @pytest.mark.parametrize(
@@ -72,6 +78,8 @@ def test_a_statement_without_data_runs_as_it_stands(sql: bytes) -> None:
     [
         (b"", "SYNTAX_ERROR"),
         (b" -- nothing", "SYNTAX_ERROR"),
+        (b"SELECT 1 /* never closed", "SYNTAX_ERROR"),
+        (b"SELECT 1 /* a /* b */ FORMAT CSV", "SYNTAX_ERROR"),
         (b"SELECT 1; DROP TABLE t", "SYNTAX_ERROR"),
         (b"SELECT 1 INTO /* */ OUTFILE 'x'", "INTO_OUTFILE_NOT_ALLOWED"),
         (b"INSERT INTO t FROM INFILE 'x' FORMAT CSV", "NOT_IMPLEMENTED"),
@@ -99,5 +107,50 @@ def test_a_form_keeps_every_byte() -> None:
     assert (part.name, part.value, part.file) == ("e", value, True)
 
 
+@pytest.mark.parametrize(
+    ("text", "closed"),
+    [
+        (b"a UInt8, b Decimal(9, 2), c Tuple(x String)", True),
+        (b"a Enum8(')' = 1), b String COMMENT ')))' /* ) */ -- )", True),
+        (b"a UInt8) ENGINE = Memory --", False),
+        (b"a UInt8) ENGINE = Memory AS (SELECT 1", False),
+        (b"a Array(UInt8", False),
+    ],
+)
+def test_columns_that_would_end_their_statement_are_told_from_those_that_do_not(text: bytes, closed: bool) -> None:
+    assert is_closed(text) == closed
+
+
+def test_a_small_body_that_unpacks_to_much_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    packer = zstandard.ZstdCompressor().compressobj()
+    packed = b"".join(packer.compress(bytes(1 << 24)) for _ in range(32)) + packer.flush()  # half a gigabyte of zeros
+    assert len(packed) < 1 << 16
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield packed
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(QueryError, match="larger than 1000000 bytes"):
+            asyncio.run(receive_body(chunks(), "zstd", tmp_path, 1_000_000))
+        assert tracemalloc.get_traced_memory()[1] < 1 << 27
+    finally:
+        tracemalloc.stop()
+
+
 def test_types_are_split_outside_brackets() -> None:
     assert split_list("UInt8, Decimal(9, 2),Array(String)") == ["UInt8", "Decimal(9, 2)", "Array(String)"]
+
+
+@pytest.mark.parametrize(
+    ("head", "settings"),
+    [
+        (b"INSERT INTO t (a) ", b""),
+        (b"INSERT INTO t (a) SETTINGS x = 1, y = 2 ", b"SETTINGS x = 1, y = 2 "),
+        (b"INSERT INTO db.settings (settings) settings x = 1", b"settings x = 1"),
+        (b"INSERT INTO settings (a)", b""),
+        (b"INSERT INTO TABLE `SETTINGS` (a) /* SETTINGS x = 1 */", b""),
+    ],
+)
+def test_an_inserts_settings_are_found_behind_its_table(head: bytes, settings: bytes) -> None:
+    assert head[settings_start(head) :] == settings

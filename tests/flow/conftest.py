@@ -2,7 +2,7 @@
 
 import base64
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -133,10 +133,20 @@ class Road:
         return next(s.restarts for s in stack.status(self.platform.stack).services if s.name == name)
 
 
+@pytest.fixture(scope="session")
+def new_road(flow: Any, spark: SparkSession, wait_until: Any) -> Callable[[Path], Road]:
+    """Make a road of a day of its own, its tapes in a folder."""
+
+    def make(folder: Path) -> Road:
+        number = next(DAYS)
+        # Each test's ids begin anew: to the watch that would be a hole of millions.
+        flow.post("collector-binance", "/forget", {})
+        return Road(flow, folder, FIRST_DAY + timedelta(days=7 * number), number, spark, wait_until)
+
+    return make
+
+
 @pytest.fixture
-def road(flow: Any, spark: SparkSession, tmp_path: Path, wait_until: Any) -> Iterator[Road]:
-    number = next(DAYS)
-    # Each test's ids begin anew: to the watch that would be a hole of millions.
-    flow.post("collector-binance", "/forget", {})
-    yield Road(flow, tmp_path, FIRST_DAY + timedelta(days=7 * number), number, spark, wait_until)
+def road(flow: Any, new_road: Callable[[Path], Road], tmp_path: Path) -> Iterator[Road]:
+    yield new_road(tmp_path)
     flow.post("replay", "/stop", {})

@@ -43,6 +43,7 @@ from orchestration.definitions import defs
 from quality.incidents import Incident, read_since
 from quality.lineage import Lineage
 from quality.settings import HealthSettings
+from serving.pages import Pages
 from stores.arrow import arrow_schema
 from stores.migrations import migrate
 from stores.settings import LakeSettings, WarehouseSettings
@@ -233,7 +234,8 @@ def test_a_warehouse_that_is_away_does_not_keep_a_stream_dead(instance: Any) -> 
 
 
 def failed_tick(store: Store, instance: Any, cursor: str | None = None) -> Any:
-    return failed_check(dg.build_sensor_context(instance=instance, cursor=cursor, resources={"store": store}))
+    resources = {"store": store, "pages": Pages(Path("var"), "http://pages.example")}
+    return failed_check(dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources))
 
 
 def result_row(passed: int, known: int, **more: Any) -> dict[str, Any]:
@@ -249,6 +251,9 @@ def test_a_stored_check_that_fails_has_an_incident_until_it_passes(store: Store,
     assert check.title == "price_is_positive is false for market.trades of binance on 2021-07-22"
     assert (check.affected_rows, json.loads(check.evidence)["sample"]) == (3, [{"price": "-1"}])
     assert (late.severity, late.venue) == ("warn", "kraken")
+    page = "http://pages.example/data-docs/validations/market/trades/2021-07-22/20210722T000000.000000Z/day.html"
+    assert json.loads(check.evidence)["page"] == page
+    assert page in check.next_step and "tapehouse checks --day 2021-07-22 --dataset market.trades" in check.next_step
     put(store, CHECK_RESULTS, [result_row(1, NOW + SECOND)])
     failed_tick(store, instance, first.cursor)
     states = {one.subject: one.state for one in incidents(store)}

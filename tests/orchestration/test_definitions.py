@@ -75,7 +75,7 @@ def test_every_contract_is_an_asset_with_its_columns_units_and_docs(dataset: Any
 
 def test_every_collector_and_the_streams_are_processes_of_the_platform() -> None:
     processes = {spec.metadata["process"] for spec in defs.resolve_all_asset_specs() if "process" in spec.metadata}
-    assert processes <= set(names(stack_settings(Settings(), live=False)))
+    assert processes <= set(names(stack_settings(Settings(alert_stream=True), live=False)))
     assert len([name for name in processes if str(name).startswith("collector-")]) == len(VENUES)
     assert {one.value for one in Restartable} == processes
 
@@ -83,7 +83,16 @@ def test_every_collector_and_the_streams_are_processes_of_the_platform() -> None
 def test_jobs_schedules_and_the_sensor_are_there_and_described() -> None:
     repository = defs.get_repository_def()
     jobs = {job.name: job.description for job in repository.get_all_jobs() if not job.name.startswith("__")}
-    assert set(jobs) == {"daily", "observe", "restart_process", "report", "scores", "hourly_scores"}
+    assert set(jobs) == {
+        "daily",
+        "observe",
+        "restart_process",
+        "report",
+        "scores",
+        "hourly_scores",
+        "parity",
+        "deep_check",
+    }
     schedules = {s.name: (s.cron_schedule, s.default_status) for s in repository.schedule_defs}
     running = dg.DefaultScheduleStatus.RUNNING
     assert schedules == {
@@ -92,9 +101,10 @@ def test_jobs_schedules_and_the_sensor_are_there_and_described() -> None:
         "report_at_01_00": ("0 1 * * *", running),
         "scores_at_00_40": ("40 0 * * *", running),
         "scores_every_hour": ("20 * * * *", running),
+        "weekly_deep_check": ("0 23 * * 0", running),
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {
-        "alerts", "automation", "closed_day", "failed_check", "freshness", "stream_lag_or_death",
+        "alerts", "automation", "closed_day", "failed_check", "freshness", "rolled_up_day", "stream_lag_or_death",
     }  # fmt: skip
     assert all(jobs.values())
     assert all(schedule.description for schedule in repository.schedule_defs)

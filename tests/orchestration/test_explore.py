@@ -217,12 +217,12 @@ def test_the_script_goes_from_question_to_plot_in_ten_lines(answering: Any, tmp_
 def test_what_the_page_says_can_be_typed(sql: Any, answering: Any, tmp_path: Path) -> None:
     page = (ROOT / "docs" / "explore.md").read_text()
     questions = re.findall(r'tapehouse sql "(.*?)"(.*)', page)
-    assert len(questions) == 3
+    assert len(questions) == 4
     for question, rest in questions:
         words = [str(tmp_path / word) if word == "bars.parquet" else word for word in rest.split()]
         assert sql(question, *words).returncode == 0, question
     (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    code = f"{block}\nassert 'close' in hours.columns"
+    code = f"{block}\nassert 'close' in then.columns and 'price' in ticks.columns"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,

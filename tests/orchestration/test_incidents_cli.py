@@ -1,10 +1,15 @@
 """`tapehouse incidents` and `tapehouse alert`, as a person and as a program see them."""
 
 import json
+import re
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +19,7 @@ from orchestration.settings import Settings
 from quality.incidents import SECOND, Finding, reconcile
 from quality.stored import append
 
+ROOT = Path(__file__).resolve().parents[2]
 NOON = 1_700_000_000 * SECOND
 
 
@@ -85,8 +91,29 @@ def test_a_test_alert_reaches_the_receivers_and_names_the_one_it_does_not(tapeho
     assert "secret" not in away.stdout + away.stderr
 
 
+def test_the_receiver_to_try_it_with_prints_what_it_is_told(tapehouse: Any) -> None:
+    command = [sys.executable, "-u", "-m", "orchestration.cli", "alert", "--listen", "--port", "0"]
+    listener = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert listener.stdout is not None
+        found = re.search(r"json://127\.0\.0\.1:\d+", listener.stdout.readline())
+        assert found is not None
+        done = tapehouse("alert", "--test", settings=Settings(alert_urls=(found.group(),)))
+        assert done.returncode == 0, done.stderr
+        assert "Tapehouse test alert" in listener.stdout.readline()
+        assert listener.stdout.readline().startswith("This is a test.")
+        port = found.group().rsplit(":")[-1]
+        taken = tapehouse("alert", "--listen", "--port", port)
+        assert (taken.returncode, f"port {port} can't be listened at" in taken.stderr) == (1, True)
+        listener.send_signal(signal.SIGINT)
+        assert listener.wait(30) == 130
+    finally:
+        listener.kill()
+        listener.wait(10)
+
+
 def test_nobody_to_tell_and_a_wrong_address_are_said_in_one_line(tapehouse: Any) -> None:
-    nobody = tapehouse("alert", "--test")
+    nobody = tapehouse("alert", "--test", settings=Settings(live=True))
     assert nobody.returncode == 1
     assert "TAPEHOUSE_ALERT_URLS" in nobody.stderr and nobody.stderr.count("\n") == 1
     wrong = tapehouse("alert", settings=Settings(alert_urls=("carrier-pigeon://roof",)))

@@ -56,6 +56,10 @@ def check(level: str, passed: bool) -> CheckOutcome:
     return CheckOutcome("v", "market.bars", "high_is_highest", level, passed, 9, int(not passed), "[]", "d", START)
 
 
+def rebuilt(table: str, difference: str = "", position: str = "") -> RebuiltTable:
+    return RebuiltTable(table, 5, 5, 3, 2 if difference else 3, difference, position, START)
+
+
 GOOD = Facts(
     day=DAY,
     made_time=START + timedelta(days=2),
@@ -76,7 +80,7 @@ LOW = Score("v", "B", Decimal("0.799999"), (ONE,) * 5, START)
 # Each is one thing that speaks against a good day, with what the verdict must then be at least.
 TROUBLES: dict[str, tuple[Level, dict[str, Any]]] = {
     "audit": (Level.DISTRUST, {"audit": AuditReport([AuditRow("tape to tables", "tape.v", 0, 5, 4, 1, 0)])}),
-    "rebuild": (Level.DISTRUST, {"rebuild": (RebuiltTable("market_bars", 5, 5, False, "the first bar"),)}),
+    "rebuild": (Level.DISTRUST, {"rebuild": (rebuilt("market.bars", "the first bar"),)}),
     "stop": (Level.DISTRUST, {"checks": (check("warn", True), check("stop", False))}),
     "score": (Level.DISTRUST, {"scores": (LOW, *GOOD.scores)}),
     "no bars": (Level.UNKNOWN, {"totals": replace(GOOD.totals, bar_count=0)}),
@@ -104,6 +108,25 @@ def test_each_trouble_alone_costs_the_trust_that_it_should(trouble: str) -> None
     assert verdict.level is level
     assert [reason.level for reason in verdict.reasons] == [level]
     assert f'href="#{verdict.reasons[0].section}"' in render(replace(GOOD, **changes))
+
+
+def test_the_rebuild_is_shown_with_its_share_and_the_place_of_the_first_difference() -> None:
+    equal = Elements(render(replace(GOOD, rebuild=(rebuilt("market.trades"), rebuilt("market.bars"))))).text
+    assert "Rebuilt from the tape 2022-07-02 00:00:00: equal, bit for bit, for every instrument." in equal
+    assert judge(replace(GOOD, rebuild=(rebuilt("market.trades"),))).level is Level.TRUSTED
+    broken = replace(GOOD, rebuild=(rebuilt("market.trades", "price is 1", "message 7"), rebuilt("market.bars")))
+    page = Elements(render(broken)).text
+    assert "5 of 6 equal" in page
+    assert "price is 1On the tape: message 7" in page
+    assert (
+        judge(broken).sentence == "Do not trust these numbers yet: the rebuild from the tape differs in market.trades."
+    )
+    assert "The rebuild was not run: tapehouse rebuild --day 2022-07-02" in Elements(render(GOOD)).text
+
+
+def test_the_newest_certificate_is_told_in_a_line_and_without_one_the_command_is() -> None:
+    assert "Certificate: The same throughout." in render(replace(GOOD, certificate="The same throughout."))
+    assert "<code>tapehouse certify</code>" in render(GOOD)
 
 
 def test_a_warning_that_failed_asks_for_care_and_a_filled_gap_for_none() -> None:
@@ -187,7 +210,8 @@ def hostile(text: str) -> Facts:
             DaySummary({(text, text): 6}, frozenset({(text, "new")}), {("v", text): Decimal("0.5")}),
         ),
         audit=AuditReport([AuditRow(text, text, 0, 2, 1, 1, 0, text)]),
-        rebuild=(RebuiltTable(text, 1, 2, False, text),),
+        rebuild=(rebuilt(text, text, text),),
+        certificate=text,
     )
 
 
@@ -300,7 +324,7 @@ def test_samples_are_rows_whatever_was_stored() -> None:
 
 
 def test_the_extract_is_markdown_in_which_nothing_from_outside_is_markup() -> None:
-    verdict = judge(replace(GOOD, rebuild=(RebuiltTable("<b>|x|`y`", 1, 2, False),)))
+    verdict = judge(replace(GOOD, rebuild=(rebuilt("<b>|x|`y`", "a price"),)))
     assert "\\<b\\>\\|x\\|\\`y\\`" in extract(GOOD, verdict)
 
 

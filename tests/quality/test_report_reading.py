@@ -53,7 +53,8 @@ def put(store: Warehouse, name: str, *rows: dict[str, Any]) -> None:
     blank = {c.name: zero.get(c.type, 0) if isinstance(c.type, Type) else Decimal(0) for c in dataset.columns}
     table = pa.Table.from_pylist([blank | row for row in rows], schema=arrow_schema(dataset.columns))
     store.run(f"TRUNCATE TABLE {dataset.table}")
-    store.insert(dataset.table, table, token=str(hash(str(rows))))
+    if rows:
+        store.insert(dataset.table, table, token=str(hash(str(rows))))
 
 
 def read(store: Warehouse, day: date = DAY) -> Facts:
@@ -197,6 +198,30 @@ def test_scores_come_worst_first_with_what_they_lost_and_the_last_outcomes_count
     assert [one.reason for one in facts.scores[1].deductions] == ["large", "small"]
     assert [(one.check_name, one.passed) for one in facts.checks] == [("fails", False), ("holds", True)]
     assert [one.incident_id for one in facts.incidents] == ["2"]
+
+
+def test_the_last_rebuild_of_each_instrument_is_told_by_table_worst_first(store: Warehouse) -> None:
+    def row(instrument: str, revision: int, equal: int, **more: Any) -> dict[str, Any]:
+        told = {"venue": "v", "instrument": instrument, "dataset": "market.trades", "revision": revision}
+        return told | {"streamed_count": 5, "rebuilt_count": 6, "equal": equal, "known_time": micros(revision)} | more
+
+    put(store, "system.parity")
+    assert read(store).rebuild is None
+    wrong = {"first_difference": "price", "connection_id": "c", "message_number": 7, "message_index": 1}
+    put(
+        store, "system.parity", row("A", 1, 0), row("A", 2, 1), row("gone", 2, 1, streamed_count=0, rebuilt_count=0),
+        row("B", 2, 0, **wrong, received_time=micros(3)), row("C", 2, 0, **wrong, received_time=micros(2)),
+        row("A", 3, 1, dataset="market.bars"), row("A", 1, 0, day_time=micros(-1440)),
+    )  # fmt: skip
+    trades, bars = read(store).rebuild or ()
+    assert (trades.table, trades.streamed_count, trades.rebuilt_count) == ("market.trades", 15, 18)
+    assert (trades.equal_count, trades.instrument_count, trades.equal) == (1, 3, False)
+    assert trades.first_difference == "v C: price"
+    assert trades.tape_position == "connection c, message 7, index 1, received 2022-07-02 00:02:00.000000"
+    assert (bars.equal, bars.first_difference, bars.tape_position) == (True, "", "")
+    assert (trades.known_time, bars.known_time) == (START + 2 * MINUTE, START + 3 * MINUTE)
+    assert judge(read(store)).level is Level.DISTRUST
+    put(store, "system.parity")
 
 
 def test_the_day_is_compared_with_the_last_earlier_one_that_has_bars(store: Warehouse) -> None:

@@ -32,6 +32,7 @@ from quality.suites.derive import NO_VALUE_IS_MISSING, derive
 from quality.suites.engine import Engine, Folders, open_context
 from quality.suites.results import SAMPLE_SIZE, CheckResult
 from quality.suites.run import check_day, run_suites
+from quality.suites.site import page_of
 from stores.arrow import arrow_schema
 from stores.migrations import migrate
 from stores.settings import WarehouseSettings
@@ -381,7 +382,7 @@ def test_data_docs_say_what_was_found_and_need_no_network(good: WarehouseSetting
     folders = Folders.under(tmp_path)
     (run,) = run_suites(good, DAY, datasets=[TRADES], folders=folders)
     assert run.page is not None
-    assert run.page.is_relative_to(folders.docs)
+    assert run.page == folders.docs / page_of(run.dataset, run.day)
     text = run.page.read_text()
     for told in (
         "price_is_positive (stop)",

@@ -80,6 +80,45 @@ def test_open_and_close_break_ties_by_the_venues_sequence_not_by_arrival(store: 
     assert revisions(store)[0][2:6] == (Decimal(1), Decimal(3), Decimal(1), Decimal(3))
 
 
+def test_ties_of_time_and_sequence_are_broken_by_the_id_letter_by_letter(store: Warehouse) -> None:
+    sequences, ids = (-(2**63), -2, 0, 255, 256, 2**63 - 1), ("", "1", "10", "9", "Z", "a", "é")
+    for minute, used in enumerate((sequences[:2], sequences[2:3], sequences[3:])):
+        # Of every three one comes a second later.
+        keys = [(sequence, name) for sequence in used for name in ids]
+        places = [(7 + number % 3 // 2, *key) for number, key in enumerate(keys)]
+        rows = ", ".join(
+            f"('v', 'i', 's', '{name}', {sequence}, {price}, 1, 'buy', 1, "
+            f"fromUnixTimestamp64Micro({START + minute * MINUTE + seconds * 1_000_000}, 'UTC'))"
+            for price, (seconds, sequence, name) in enumerate(places, 1)
+        )
+        store.run(
+            "INSERT INTO bars_test_trades (venue, instrument, id_space, trade_id, venue_sequence, price, quantity, "
+            f"side, trade_count, event_time) VALUES {rows}"
+        )
+        make(store, (minute, "final"))
+        first, last = (places.index(end) + 1 for end in (min(places), max(places)))
+        assert (revisions(store, minute)[0][2], revisions(store, minute)[0][5]) == (first, last)
+
+
+def test_series_of_other_minutes_are_made_in_one_question_and_none_gets_the_others(store: Warehouse) -> None:
+    wanted = {("v", "i'", "s", 0): 1, ("v", "j", "s", 0): 2, ("w", "i'", "s", 3): 1, ("w", "i'", "s", 5): 2}
+    for venue, instrument, space, minute in [*wanted, ("v", "j", "s", 1), ("w", "i'", "t", 3), ("v", "k", "s", 0)]:
+        for number in range(wanted.get((venue, instrument, space, minute), 7)):
+            store.run(
+                "INSERT INTO bars_test_trades (venue, instrument, id_space, trade_id, price, quantity, event_time) "
+                "VALUES ({v:String}, {i:String}, {s:String}, {n:String}, 1, 1, "
+                f"fromUnixTimestamp64Micro({START + minute * MINUTE}, 'UTC'))",
+                {"v": venue, "i": instrument, "s": space, "n": f"{minute}-{number}"},
+            )
+    minutes = [((v, i, s, START + m * MINUTE), "final") for v, i, s, m in wanted]
+    refresh(store, BARS_QUERY.read_text(), minutes, known_time=1, trades="bars_test_trades", bars="bars_test_bars")
+    made = store.rows(
+        f"SELECT venue, instrument, id_space, intDiv(toUnixTimestamp64Micro(bar_time) - {START}, {MINUTE}), trades "
+        "FROM (SELECT *, toInt64(volume) AS trades FROM bars_test_bars)"
+    )
+    assert {tuple(row[:4]): row[4] for row in made} == wanted
+
+
 def test_minutes_are_cut_at_their_first_microsecond(store: Warehouse) -> None:
     trade(store, 1, 59.999999, "1")
     trade(store, 2, 60, "2")

@@ -78,6 +78,7 @@ def test_ranges_are_stored_and_their_counts_and_hashes_are_the_tables(plan: Writ
     assert held(plan) == (30, (first.delivery.content_hash + second.delivery.content_hash) % 2**64)
     assert first.touched == [("v", "i", "s", DAY)]
     assert first.newest_event_time == {"v": DAY + 19_000_000}
+    assert {"read", "hash", "deduplicate", "write"} <= set(first.seconds)
 
 
 def test_a_range_tried_before_and_cut_differently_is_stored_once_and_counted_once(plan: WritePlan) -> None:

@@ -185,7 +185,14 @@ def test_every_market_dataset_is_rebuilt_and_equal_and_a_change_behind_the_back_
     day.warehouse.run("ALTER TABLE market_quotes DELETE WHERE venue_sequence = 4 SETTINGS mutations_sync = 2")
     found = day.rebuild()
     assert {name for name, one in found.items() if not one.equal} == {BOOKS.name, QUOTES.name}
-    assert found[BOOKS.name].first_difference.startswith("only ")
+    assert found[BOOKS.name].first_difference == (
+        "v i: id_space s, venue_sequence 2, update_id 2: bid_quantities[1] is 5 in the tables, 0 on the tape"
+    )
+    (quotes,) = found[QUOTES.name].different
+    assert quotes.difference is not None
+    assert quotes.difference.text == "id_space s, venue_sequence 4, update_id 4: missing in the tables"
+    # The payloads of each dataset come one after the other: five of trades, the fourth of quotes.
+    assert quotes.difference.place[1:] == ("c", 5 + 3, 0)
     assert (found[QUOTES.name].streamed_count, found[QUOTES.name].rebuilt_count) == (4, 5)
 
 
@@ -202,7 +209,8 @@ def test_what_was_streamed_and_is_not_on_the_tape_differs(day: Day) -> None:
     )
     (one,) = day.rebuild().values()
     assert (one.streamed_count, one.rebuilt_count, one.equal) == (3, 2, False)
-    assert one.first_difference.startswith("only streamed: v, i, s, 3")
+    assert one.first_difference.startswith("v i: id_space s, venue_sequence ")
+    assert one.first_difference.endswith(", update_id 3: not on the tape")
 
 
 def test_the_stand_in_knows_every_column() -> None:

@@ -64,6 +64,18 @@ def test_a_bounded_read_yields_just_the_ranges_and_ends(platform: Any) -> None:
     assert list(broker.read_ranges(platform.broker, topic.name, {0: (5, 5)})) == []
 
 
+def test_the_ends_of_several_topics_are_those_of_each(platform: Any) -> None:
+    topics = [replace(TOPIC, name=f"test.ends.{name}", partitions=n) for name, n in (("one", 1), ("three", 3))]
+    broker.ensure_topics(platform.broker, topics)
+    produce(platform, topics[1].name, 30)
+    names = [topic.name for topic in topics]
+    ends = broker.ends_of(platform.broker, names)
+    assert ends == {name: broker.end_offsets(platform.broker, name) for name in names}
+    assert (ends[names[0]], sum(ends[names[1]].values())) == ({0: 0}, 30)
+    with pytest.raises(TerminalError, match=r"test\.ends\.none"):
+        broker.ends_of(platform.broker, [*names, "test.ends.none"])
+
+
 def test_a_broker_that_is_away_is_retryable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker, "TIMEOUT_S", 1.0)
     away = BrokerSettings("127.0.0.1:9")

@@ -1,0 +1,1 @@
+"""The workloads: what is measured, with which systems."""
