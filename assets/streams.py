@@ -126,7 +126,8 @@ def observe_processes(
 ) -> Iterator[dg.ObserveResult]:
     """Note how collectors and streams are; one that does not run is noted as that."""
     views = processes.view({*COLLECTOR_OF_KEY.values(), STREAM_PROCESS, ALERT_PROCESS})
-    for key in sorted(context.selected_asset_keys):
+    # Dagster wants what follows after what it follows from; the specs stand in that order.
+    for key in (spec.key for spec in _SPECS if spec.key in context.selected_asset_keys):
         topic = TOPIC_OF_KEY.get(key)
         name = ALERT_PROCESS if key == ALERT_KEY else COLLECTOR_OF_KEY.get(key, STREAM_PROCESS)
         view = views.get(name, ProcessView(name, "unknown", "the platform on this machine does not carry it"))

@@ -67,7 +67,7 @@ def consume(job: Job, number: int, folder: str, ended: Any) -> None:
         consumer_group=f"quix-{number}-{job.port}-{job.events}",
         auto_offset_reset="earliest",
         state_dir=folder,
-        # Partitions move when the second process joins: their state goes with them by the changelog topic alone.
+        # A partition may move when the second process joins; its state goes with it by the changelog topic alone.
         use_changelog_topics=True,
         loglevel="ERROR",
         on_message_processed=processed,
