@@ -36,30 +36,35 @@ class InstrumentComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A table's day as it was streamed and as it was rebuilt: counts, content hashes, and where they first differ."""
+    """A table's day as it was streamed and as it was rebuilt, by instrument; equal when each of these is."""
 
     table: str
-    streamed_count: int
-    rebuilt_count: int
-    streamed_hash: int
-    rebuilt_hash: int
-    first_difference: str
-    instruments: tuple[InstrumentComparison, ...] = ()
+    instruments: tuple[InstrumentComparison, ...]
 
     @classmethod
     def of(cls, dataset: Dataset, instruments: Sequence[InstrumentComparison]) -> "Comparison":
-        """Add up what the instruments came to; hashes modulo 2^64."""
-        first = first_of(instruments)
-        told = f"{first.venue} {first.instrument}: {first.difference.text}" if first and first.difference else ""
-        return cls(
-            dataset.name,
-            sum(one.streamed_count for one in instruments),
-            sum(one.rebuilt_count for one in instruments),
-            sum(one.streamed_hash for one in instruments) % HASHES,
-            sum(one.rebuilt_hash for one in instruments) % HASHES,
-            told,
-            tuple(instruments),
-        )
+        """Take together what a dataset's instruments came to."""
+        return cls(dataset.name, tuple(instruments))
+
+    @property
+    def streamed_count(self) -> int:
+        """Count the rows that were streamed."""
+        return sum(one.streamed_count for one in self.instruments)
+
+    @property
+    def rebuilt_count(self) -> int:
+        """Count the rows that were rebuilt."""
+        return sum(one.rebuilt_count for one in self.instruments)
+
+    @property
+    def streamed_hash(self) -> int:
+        """Add the content hashes of the streamed rows, modulo 2^64."""
+        return sum(one.streamed_hash for one in self.instruments) % HASHES
+
+    @property
+    def rebuilt_hash(self) -> int:
+        """Add the content hashes of the rebuilt rows, modulo 2^64."""
+        return sum(one.rebuilt_hash for one in self.instruments) % HASHES
 
     @property
     def equal(self) -> bool:
@@ -70,6 +75,12 @@ class Comparison:
     def different(self) -> tuple[InstrumentComparison, ...]:
         """The instruments that are not the same, in the order of their first differences."""
         return tuple(sorted((one for one in self.instruments if not one.equal), key=_when))
+
+    @property
+    def first_difference(self) -> str:
+        """Say what differs first and of which instrument; empty when all is equal."""
+        first = first_of(self.instruments)
+        return f"{first.venue} {first.instrument}: {first.difference.text}" if first and first.difference else ""
 
 
 def _when(one: InstrumentComparison) -> tuple[bool, int, tuple[int, str, int, int], str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import hypothesis
 import pytest
 from pyspark.sql import SparkSession
 
@@ -22,6 +23,10 @@ from orchestration.values import stack_settings
 from spark.session import open_session
 from stores.settings import BrokerSettings, RegistrySettings, WarehouseSettings
 from stores.warehouse import Warehouse
+
+# How long an example takes is the machine's affair, and it is shared.
+hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("shared")
 
 STORES = {"kafka", "registry", "warehouse", "redis"}
 # One venue: the others' heartbeats would go to the lake all the time, and make every audit read them.

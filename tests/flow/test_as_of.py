@@ -14,10 +14,10 @@ def test_as_of_before_the_refill_the_bar_lacks_what_was_missed_and_afterwards_it
     records = road.records(300)  # six seconds of trades: one bar
     endpoint = {"endpoint": "binance/spot"}
     drop = {**endpoint, "stream": "btcusdt@trade", "kind": "drop", "after": 100, "count": MISSED}
-    road.play(records, faults=[drop, {**endpoint, "kind": "rest_down", "seconds": 8}])
+    road.play(records, faults=[drop, {**endpoint, "kind": "rest_down", "seconds": 30}])
     wait_until(lambda: road.stored() == 300 - MISSED and known(road) == 300 - MISSED, "all but the gap stored")
     moment = datetime.now(UTC)
-    wait_until(lambda: road.stored() == 300 and known(road) == 300, "the gap is filled")
+    wait_until(lambda: road.stored() == 300 and known(road) == 300, "the gap is filled", 150)
     assert (known(road, moment), known(road, datetime.now(UTC))) == (300 - MISSED, 300)
     then, now = (trades(as_of=at, **asked(road)) for at in (moment, None))
     assert (then.height, now.height) == (300 - MISSED, 300)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.bars import BARS
@@ -87,7 +87,7 @@ HISTORIES = st.lists(
 
 
 def test_hashes_of_instruments_add_up_and_the_first_row_that_differs_is_found(warehouse: Warehouse) -> None:
-    @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=20)
     @given(HISTORIES)
     def agree(drawn: list[tuple[str, str, int, str]]) -> None:
         streamed: list[Row] = []

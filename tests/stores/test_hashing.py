@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.books import BOOKS
@@ -54,7 +54,7 @@ def test_python_and_the_warehouse_agree_on_every_content_hash(platform: Any, dat
     warehouse.run(f"DROP TABLE IF EXISTS {table}")
     warehouse.run(f"CREATE TABLE {table} (place Int32, {forms}) ENGINE = Memory")
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=40)
     @given(rows(dataset))
     def agree(drawn: list[dict[str, Any]]) -> None:
         arrow = pa.Table.from_pylist(drawn, schema=arrow_schema(columns))
