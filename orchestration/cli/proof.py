@@ -113,9 +113,14 @@ def told(found: "list[Comparison]") -> dict[str, Any]:
         "share_equal": float(share_equal(found)),
         "first_difference": None if first is None else different(first),
         "tables": [
-            {name: value for name, value in vars(one).items() if name != "instruments"}
-            | {
+            {
+                "table": one.table,
                 "equal": one.equal,
+                "streamed_count": one.streamed_count,
+                "rebuilt_count": one.rebuilt_count,
+                "streamed_hash": one.streamed_hash,
+                "rebuilt_hash": one.rebuilt_hash,
+                "first_difference": one.first_difference,
                 "instruments": len(one.instruments),
                 "different": [different(other) for other in one.different],
             }
