@@ -99,7 +99,8 @@ class Repairer:
         except TapehouseError as error:
             done = False
             if isinstance(job, GapKey):
-                self._watcher.gaps.attempted(job, now_micros(), 0, error=str(error)[:300])
+                away = isinstance(error, RetryableError) and not isinstance(error, _RefusedError)
+                self._watcher.gaps.attempted(job, now_micros(), 0, error=str(error)[:300], answered=not away)
             say(_log, "repair failed", job=job, why=error)
         if not done and job in self._later:
             self._later[job].after_failure(asyncio.get_running_loop().time())
@@ -161,7 +162,7 @@ class Repairer:
         finally:
             self._watcher.settle(record)
         if answered.refused:
-            raise RetryableError(f"the venue refused {request.target}: {record.payload[:200]!r}")
+            raise _RefusedError(f"the venue refused {request.target}: {record.payload[:200]!r}")
         return answered
 
     async def _book(self, series: Series) -> bool:
@@ -209,6 +210,10 @@ class Repairer:
         instruments = tuple(sorted(self._watcher.instruments.get(endpoint, ())))
         if instruments:
             await self._ask(endpoint, self._venue.rests[endpoint].instruments(instruments))
+
+
+class _RefusedError(RetryableError):
+    """The venue answered, and gave nothing: unlike silence, that counts towards giving up."""
 
 
 def _filled_some(before: OpenGap, after: OpenGap | None) -> bool:

@@ -149,13 +149,20 @@ class GapBook:
         return [GapKey(instrument, id_space, gap.number) for gap in closed]
 
     def attempted(
-        self, key: GapKey, now: int, rows: int, answered_through: int | None = None, error: str = ""
+        self,
+        key: GapKey,
+        now: int,
+        rows: int,
+        answered_through: int | None = None,
+        error: str = "",
+        answered: bool = True,
     ) -> OpenGap | None:
         """Take note of a try to repair a gap, after its rows were heard; return what is still missing, None if nothing.
 
         `rows` is how many rows came that were new: recovered by a silence; ids count themselves when they are heard.
         `answered_through` is the event time to which REST has told everything from the gap's begin on. A gap that
         was closed meanwhile is no error. What was given up is open again once a try brings something.
+        `answered=False`: nobody answered, which says nothing about what can be had; such tries are never too many.
         """
         series = self._series.get((key.instrument, key.id_space))
         gap = series.gaps.get(key.gap_number) if series else None
@@ -176,7 +183,7 @@ class GapBook:
         elif gap.kind == "trade_ids":
             brought = gap.missing.count < gap.tried_count
             gap.tried_count = gap.missing.count
-        gap.vain = 0 if brought else gap.vain + 1
+        gap.vain = 0 if brought else gap.vain + answered
         gap.failure = "" if brought else error[:LONGEST_FAILURE] or "REST did not have it"
         gap.state = "unfillable" if gap.vain >= self._give_up_after else "open"
         self._tell(series, gap, now)

@@ -290,6 +290,18 @@ def test_a_series_never_heard_has_no_silence_of_unknown_begin() -> None:
     assert book().silence([QUOTES], None, T, T, "away") == []
 
 
+def test_a_gap_is_not_given_up_while_nobody_answers() -> None:
+    gaps = book(give_up_after=3)
+    for sequence in (1, 9):
+        gaps.hear(*BTC, sequence, T, T)
+    (gap,) = gaps.open_gaps()
+    for _ in range(20):
+        left = gaps.attempted(gap.key, T + 5, 0, error="503", answered=False)
+        assert left is not None and left.state == "open"
+    answers = [gaps.attempted(gap.key, T + 6, 0) for _ in range(3)]
+    assert [one.state for one in answers if one] == ["open", "open", "unfillable"]
+
+
 @pytest.mark.parametrize("error", ["", "HTTP 400: Invalid symbol."])
 def test_a_gap_is_given_up_after_vain_attempts_and_stays_visible(error: str) -> None:
     gaps = book(give_up_after=3)
