@@ -158,7 +158,7 @@ def test_a_killed_stream_loses_no_alert_and_the_webhook_gets_each_once(
             events.send(trade)
         stream.start()
         wanted = {(rule, trade["trade_id"]) for trade in trades for rule in ("move", "jump")}
-        wait_until(lambda: broken(said("AL-ONE")) >= wanted, "every breach was told", 120)
+        wait_until(lambda: broken(said("AL-ONE")) >= wanted, "every breach was told", 300)
         keys = {alert_id(row) for row in said("AL-ONE") if (row["rule"], row["event_id"]) in wanted}
         wait_until(lambda: keys <= set(webhook.ids()), "the webhook has them all", 60)
         # What was told twice in the topic comes after all the first times; once it is read, nothing is to come.
