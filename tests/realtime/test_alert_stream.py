@@ -59,7 +59,7 @@ def stream(platform: Any, run: Any, wait_until: Any) -> Iterator[Any]:
     close_bar(platform, "v1", "AL-OLD", "100", ago=timedelta(hours=2))
     with run("alert-stream", alert_rules=RULES, alert_batch_s=5) as process:
         process.start()
-        wait_until(lambda: process.health()["status"] == "ok", "a batch has ended", 120)
+        wait_until(lambda: process.health()["status"] == "ok", "a batch has ended", 240)
         yield process
 
 
@@ -158,7 +158,7 @@ def test_a_killed_stream_loses_no_alert_and_the_webhook_gets_each_once(
             events.send(trade)
         stream.start()
         wanted = {(rule, trade["trade_id"]) for trade in trades for rule in ("move", "jump")}
-        wait_until(lambda: broken(said("AL-ONE")) >= wanted, "every breach was told", 300)
+        wait_until(lambda: broken(said("AL-ONE")) >= wanted, "every breach was told", 240)
         keys = {alert_id(row) for row in said("AL-ONE") if (row["rule"], row["event_id"]) in wanted}
         wait_until(lambda: keys <= set(webhook.ids()), "the webhook has them all", 60)
         # What was told twice in the topic comes after all the first times; once it is read, nothing is to come.
