@@ -109,7 +109,7 @@ _SPECS = [
         ALERT_KEY,
         deps=_COLLECTORS,
         description="The Spark query in Real-Time Mode that holds trades and quotes against the alert rules and tells "
-        f"what breaks them in the topic `{MARKET_ALERTS.name}`, within milliseconds; docs/real-time.md.",
+        f"what breaks them in the topic `{MARKET_ALERTS.name}`, event by event; docs/real-time.md.",
         group_name=STREAMS,
         owners=OWNERS,
         kinds={"spark", "kafka"},

@@ -92,7 +92,6 @@ minutes = st.tuples(
 # Not shrunk: each try asks the warehouse some thirty times, so a smaller example would take minutes to find.
 @settings(
     max_examples=40,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

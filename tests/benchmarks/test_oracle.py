@@ -40,7 +40,7 @@ def plain(events: Events, once: bool) -> dict[tuple[str, int], Bar]:
     }
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), count=st.integers(200, 2000), instruments=st.integers(1, 9))
 def test_bars_are_those_of_a_plain_loop(seed: int, count: int, instruments: int) -> None:
     events = make_events(Shape(count=count, instruments=instruments, seed=seed, rate=10.0))

@@ -84,7 +84,6 @@ batches = st.lists(st.lists(told, min_size=1, max_size=5), min_size=1, max_size=
 
 @settings(
     max_examples=12,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

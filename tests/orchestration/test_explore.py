@@ -149,7 +149,7 @@ def test_no_bars_are_an_empty_frame_with_the_same_columns(answering: Any) -> Non
     assert (none.height, none.schema) == (0, some.schema)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(-2, MINUTES + 2), st.integers(-2, MINUTES + 2), st.sampled_from([UTC, None]))
 def test_the_start_is_included_and_the_end_is_not(answering: Any, first: int, last: int, zone: Any) -> None:
     start, end = ((DAY + timedelta(minutes=minute)).replace(tzinfo=zone) for minute in (first, last))

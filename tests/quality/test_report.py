@@ -223,7 +223,7 @@ MARKUP = (
 nasty = st.one_of(st.text(min_size=1), st.lists(st.sampled_from(MARKUP), min_size=1).map("".join))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(nasty)
 def test_no_text_from_outside_breaks_out_of_the_page(text: str) -> None:
     page = Elements(render(hostile(text)))

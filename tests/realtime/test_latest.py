@@ -46,7 +46,7 @@ places = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_the_newest_stands_whatever_the_order_the_batches_and_the_repeats(redis: Any, data: Any) -> None:
     rows = [row(number, *place) for number, place in enumerate(data.draw(places))]

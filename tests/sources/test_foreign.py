@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.errors import TapehouseError, TerminalError
@@ -253,7 +253,6 @@ BEGINNINGS = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(BEGINNINGS, st.binary(max_size=40)), max_size=8), st.sampled_from(["spot", "a", "v2"]))
 def test_every_line_of_a_recording_comes_once_and_in_order(
     tmp_path_factory: pytest.TempPathFactory, parts: list[tuple[bytes, bytes]], name: str

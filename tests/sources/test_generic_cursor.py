@@ -63,7 +63,7 @@ def markets(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[int]]:
 
 
 @given(markets(), st.sampled_from(["inclusive", "exclusive"]), st.integers(1, 90))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_every_trade_comes_exactly_once_where_since_is_honoured(
     market: tuple[list[dict[str, Any]], list[int]], manner: str, least_page: int
 ) -> None:
@@ -91,7 +91,7 @@ def test_every_trade_comes_exactly_once_where_since_is_honoured(
 
 
 @given(markets(), st.integers(1, 60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_what_is_pushed_out_of_the_newest_page_is_said(
     market: tuple[list[dict[str, Any]], list[int]], page: int
 ) -> None:

@@ -195,7 +195,7 @@ def nearly_right(draw: st.DrawFn) -> bytes:
 
 
 @given(st.one_of(st.binary(max_size=200), anything.map(orjson.dumps), nearly_right()), requests)
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800)
 def test_any_payload_and_request_give_events_that_fit_their_contracts(payload: bytes, request: str) -> None:
     events = PARSE("rest", payload, request)
     assert events

@@ -163,7 +163,7 @@ def writer(name: str) -> Any:
 
 @pytest.mark.parametrize("name", sorted(TAPES))
 def test_whatever_a_parser_accepts_can_be_written_and_whatever_else_is_explained(name: str) -> None:
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
     @given(damaged(name))
     def hold(drawn: tuple[str, bytes, str]) -> None:
         endpoint, payload, request = drawn

@@ -51,7 +51,7 @@ def fired(
     return {(r["rule"], r["event_id"]) for r in found.collect()}
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(prices, prices, limits, st.integers(-20, 20)), min_size=30, max_size=60))
 def test_rules_are_exact(spark: SparkSession, cases: list[tuple[Decimal, Decimal, Decimal, int]]) -> None:
     limit = cases[0][2]
@@ -127,7 +127,7 @@ values = {
 }
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.fixed_dictionaries(values), min_size=60, max_size=120))
 def test_a_row_judged_alone_breaks_the_rule_that_the_frame_says(spark: SparkSession, changes: list[Any]) -> None:
     fine = event(1, trade_id="1", price=Decimal(1), quantity=Decimal(1), side="buy", trade_count=1)

@@ -39,7 +39,7 @@ def arranged(rows: pa.Table) -> Arrival:
     return arrange(encode_repeats(rows, TRADES), TRADES)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(drawn_rows)
 def test_rows_are_put_in_the_order_of_the_sort_key_and_runs_tell_what_is_in_them(drawn: Any) -> None:
     arrival = arranged(table(drawn))
@@ -60,7 +60,7 @@ def test_rows_are_put_in_the_order_of_the_sort_key_and_runs_tell_what_is_in_them
     assert arrival.newest_of_venues() == newest
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(drawn_rows.map(lambda rows: rows[0]), min_size=1, max_size=40, unique_by=lambda row: row[:4]))
 def test_new_rows_are_placed_as_any_rows_are(drawn: Any) -> None:
     rows = table(drawn)

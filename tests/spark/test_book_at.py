@@ -188,7 +188,6 @@ moments = st.integers(-6, 44).map(lambda half: START + half * SECOND // 2)
 # Not shrunk: each try asks the warehouse some ten times, so a smaller example would take minutes to find.
 @settings(
     max_examples=25,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

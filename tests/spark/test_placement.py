@@ -90,7 +90,7 @@ def attempts(draw: st.DrawFn) -> tuple[list[Row], list[tuple[int, int, int | Non
     return rows, tries
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(attempts())
 def test_crashes_and_repeats_leave_the_earliest_row_of_each_grain_and_a_ledger_that_adds_up(
     drawn: tuple[list[Row], list[tuple[int, int, int | None]]],
@@ -110,7 +110,7 @@ def test_crashes_and_repeats_leave_the_earliest_row_of_each_grain_and_a_ledger_t
     assert digest == sum(int(str(r["hash"])) for r in table.rows.values()) % 2**64
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rows_strategy, st.randoms(use_true_random=False))
 def test_the_order_of_arrival_changes_nothing(rows: list[Row], random: object) -> None:
     shuffled = list(rows)
