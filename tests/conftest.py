@@ -29,6 +29,9 @@ hypothesis.settings.register_profile("shared", deadline=None, suppress_health_ch
 hypothesis.settings.load_profile("shared")
 
 STORES = {"kafka", "registry", "warehouse", "redis"}
+# Every JVM of the tests lives for minutes: the second compiler would take a third of the machine and never pay.
+os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1"
+
 # One venue: the others' heartbeats would go to the lake all the time, and make every audit read them.
 FLOW = {"replay", "collector-binance", "streams"}
 # Two sessions at once need two: TEST_PORT_OFFSET.
