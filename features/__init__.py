@@ -1,0 +1,1 @@
+"""What follows from bars and ticks: indicators and features, pure."""
