@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,12 +20,13 @@ from pyspark.sql import SparkSession
 from assets.parity import run_audit
 from contracts.errors import TapehouseError
 from deploy import stack
-from orchestration.prepare import prepare
+from orchestration.prepare import MIGRATIONS, prepare
 from orchestration.settings import REPOSITORY, Settings
 from orchestration.values import stack_settings
 from spark.session import open_session
+from stores.migrations import migrate
 from stores.settings import BrokerSettings, RegistrySettings, WarehouseSettings
-from stores.warehouse import Warehouse
+from stores.warehouse import Warehouse, patiently
 
 # How long an example takes is the machine's affair, and it is shared.
 hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -142,6 +146,37 @@ def spark(platform: Platform) -> Iterator[SparkSession]:
     session = open_session("tests", settings)
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def warehouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarehouseSettings]:
+    """A warehouse by itself, without tables, for what needs neither Kafka nor Spark."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    data = tmp_path_factory.mktemp("warehouse") / "data"
+    command = [sys.executable, "-m", "deploy.warehouse_server.main", str(data), "--port", str(port)]
+    process = subprocess.Popen(command, cwd=REPOSITORY)
+    settings = WarehouseSettings("127.0.0.1", port)
+    try:
+        patiently(lambda: Warehouse(settings).value("SELECT 1"), give_up_after_s=60)
+        yield settings
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def new_database(warehouse_server: WarehouseSettings) -> Callable[[str], WarehouseSettings]:
+    """Make a database of this name with all tables."""
+
+    def make(name: str) -> WarehouseSettings:
+        Warehouse(warehouse_server).run(f"CREATE DATABASE {name}")
+        settings = replace(warehouse_server, database=name)
+        migrate(Warehouse(settings), MIGRATIONS)
+        return settings
+
+    return make
 
 
 @pytest.fixture(name="wait_until", scope="session")

@@ -1,12 +1,6 @@
 """A real warehouse server with the real tables, bars to put into it, and the code location on top of it."""
 
 import secrets
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,12 +21,10 @@ from contracts.rollups import ROLLUPS
 from contracts.scores import BAR_SCORES, DEDUCTIONS, SCORES
 from contracts.trades import TRADES
 from stores.arrow import arrow_schema
-from stores.migrations import migrate
-from stores.settings import LakeSettings, WarehouseSettings
+from stores.settings import LakeSettings
 from stores.warehouse import Warehouse
 
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 30
 
 
 @dataclass(frozen=True)
@@ -94,39 +86,11 @@ class Stored:
         return self.warehouse.rows(f"SELECT * FROM market_bars_{suffix} ORDER BY venue, instrument, id_space, bar_time")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=1) as answer:
-            return bool(answer.read() == b"Ok.\n")
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return False
-
-
 @pytest.fixture(scope="session")
-def running_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
-    port, folder = _free_port(), tmp_path_factory.mktemp("warehouse")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "deploy.warehouse_server.main", str(folder / "data"), "--port", str(port)], cwd=ROOT
-    )
-    try:
-        deadline = time.monotonic() + DEADLINE_S
-        while not _answers(port):
-            assert process.poll() is None, "the warehouse server ended"
-            assert time.monotonic() < deadline, "the warehouse server does not answer"
-            time.sleep(0.05)
-        settings = WarehouseSettings("127.0.0.1", port)
-        warehouse = Warehouse(settings)
-        migrate(warehouse, ROOT / "sql" / "migrations")
-        yield Stored(Store(settings, LakeSettings(str(folder / "lake")), ROOT / "sql" / "queries"), warehouse)
-    finally:
-        process.terminate()
-        process.wait(DEADLINE_S)
+def running_warehouse(new_database: Any, tmp_path_factory: pytest.TempPathFactory) -> Stored:
+    settings = new_database("assets")
+    lake = LakeSettings(str(tmp_path_factory.mktemp("lake")))
+    return Stored(Store(settings, lake, ROOT / "sql" / "queries"), Warehouse(settings))
 
 
 @pytest.fixture

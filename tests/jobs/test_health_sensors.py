@@ -1,13 +1,8 @@
 """The health sensors as Dagster evaluates them, on a real warehouse: incidents open and close, restarts are spaced."""
 
 import json
-import socket
-import subprocess
-import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -45,9 +40,7 @@ from quality.lineage import Lineage
 from quality.settings import HealthSettings
 from serving.pages import Pages
 from stores.arrow import arrow_schema
-from stores.migrations import migrate
 from stores.settings import LakeSettings, WarehouseSettings
-from stores.warehouse import Warehouse
 
 ROOT = Path(__file__).resolve().parents[2]
 SECOND = 1_000_000
@@ -56,29 +49,9 @@ LIVE = HealthSettings(live=True)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    folder = tmp_path_factory.mktemp("warehouse")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "deploy.warehouse_server.main", str(folder / "data"), "--port", str(port)], cwd=ROOT
-    )
-    try:
-        end = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=1).close()
-                break
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
-                assert process.poll() is None and time.monotonic() < end, "the warehouse server does not answer"
-                time.sleep(0.05)
-        settings = WarehouseSettings("127.0.0.1", port)
-        migrate(Warehouse(settings), ROOT / "sql" / "migrations")
-        yield Store(settings, LakeSettings(str(folder / "lake")), ROOT / "sql" / "queries")
-    finally:
-        process.terminate()
-        process.wait(30)
+def server(new_database: Any, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    lake = LakeSettings(str(tmp_path_factory.mktemp("lake")))
+    return Store(new_database("health"), lake, ROOT / "sql" / "queries")
 
 
 @pytest.fixture

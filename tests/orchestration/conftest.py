@@ -123,19 +123,11 @@ class Answering:
 
 
 @pytest.fixture(scope="session")
-def answering(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answering]:
-    """A warehouse server with all tables."""
-    port, folder = _free_port(), tmp_path_factory.mktemp("warehouse")
-    command = [sys.executable, "-m", "deploy.warehouse_server.main", str(folder / "data"), "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT)
-    try:
-        _until(lambda: _answers(f"http://127.0.0.1:{port}/ping"), "the warehouse answers")
-        settings = WarehouseSettings("127.0.0.1", port)
-        warehouse = Warehouse(settings)
-        migrate(warehouse, MIGRATIONS)
-        yield Answering(settings, warehouse)
-    finally:
-        _end(process)
+def answering(warehouse_server: WarehouseSettings) -> Answering:
+    """A warehouse server with all tables in its own database."""
+    warehouse = Warehouse(warehouse_server)
+    migrate(warehouse, MIGRATIONS)
+    return Answering(warehouse_server, warehouse)
 
 
 def environment(settings: Settings) -> dict[str, str]:

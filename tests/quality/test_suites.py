@@ -3,13 +3,10 @@
 import json
 import re
 import secrets
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -34,7 +31,6 @@ from quality.suites.results import SAMPLE_SIZE, CheckResult
 from quality.suites.run import check_day, run_suites
 from quality.suites.site import page_of
 from stores.arrow import arrow_schema
-from stores.migrations import migrate
 from stores.settings import WarehouseSettings
 from stores.warehouse import Warehouse
 
@@ -182,54 +178,15 @@ def insert(warehouse: Warehouse, rows: Rows) -> None:
         warehouse.insert(dataset.table, table, token=secrets.token_hex(8))
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=1) as answer:
-            return bool(answer.read() == b"Ok.\n")
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return False
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarehouseSettings]:
-    port, folder = _free_port(), tmp_path_factory.mktemp("warehouse")
-    command = [sys.executable, "-m", "deploy.warehouse_server.main", str(folder / "data"), "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT)
-    try:
-        deadline = time.monotonic() + DEADLINE_S
-        while not _answers(port):
-            assert process.poll() is None, "the warehouse server ended"
-            assert time.monotonic() < deadline, "the warehouse server does not answer"
-            time.sleep(0.05)
-        yield WarehouseSettings("127.0.0.1", port)
-    finally:
-        process.terminate()
-        process.wait(DEADLINE_S)
-
-
-def database(server: WarehouseSettings, name: str) -> WarehouseSettings:
-    """Make a database with all tables."""
-    Warehouse(server).run(f"CREATE DATABASE {name}")
-    settings = WarehouseSettings(server.host, server.port, name)
-    migrate(Warehouse(settings), ROOT / "sql" / "migrations")
-    return settings
-
-
 def venue_of(dataset: Dataset, claim: Claim) -> str:
     """Name the venue on which only this claim is broken: that of an empty name where names are what is claimed."""
     return "" if claim.name.startswith("venue_has") else f"v{CLAIMS.index((dataset, claim))}"
 
 
 @pytest.fixture(scope="module")
-def broken(server: WarehouseSettings) -> WarehouseSettings:
+def broken(new_database: Callable[[str], WarehouseSettings]) -> WarehouseSettings:
     """A warehouse with a venue for each claim, whose rows break it, beside one whose rows break none."""
-    settings = database(server, "broken")
+    settings = new_database("broken")
     rows = good_rows()
     for dataset, claim in CLAIMS:
         if claim.name != NO_VALUE_IS_MISSING:
@@ -244,9 +201,9 @@ def engine(broken: WarehouseSettings) -> Engine:
 
 
 @pytest.fixture
-def good(server: WarehouseSettings) -> WarehouseSettings:
+def good(new_database: Callable[[str], WarehouseSettings]) -> WarehouseSettings:
     """A warehouse with a good day of one venue."""
-    settings = database(server, f"good{time.monotonic_ns()}")
+    settings = new_database(f"good{time.monotonic_ns()}")
     insert(Warehouse(settings), good_rows())
     return settings
 
@@ -301,8 +258,8 @@ def test_a_row_that_breaks_a_claim_is_found_with_its_key(
     assert offender["venue"] == venue_of(dataset, claim)
 
 
-def test_a_missing_value_is_found_where_a_table_lets_one_in(server: WarehouseSettings) -> None:
-    settings = database(server, "nullable")
+def test_a_missing_value_is_found_where_a_table_lets_one_in(new_database: Callable[[str], WarehouseSettings]) -> None:
+    settings = new_database("nullable")
     warehouse = Warehouse(settings)
     columns = {BARS: "known_time DateTime64(6, 'UTC')", INSTRUMENTS: "symbol String"}
     for dataset in CHECKED:
@@ -404,7 +361,7 @@ def test_a_warehouse_that_is_away_may_be_tried_again_and_a_claim_it_cannot_answe
     good: WarehouseSettings,
 ) -> None:
     with pytest.raises(RetryableError):
-        run_suites(WarehouseSettings("127.0.0.1", _free_port()), DAY)
+        run_suites(WarehouseSettings("127.0.0.1", 1), DAY)  # nobody listens there
     claim = Claim("a_claim", "stop", "", BETWEEN, between("no_such_column", least=1))
     suite = Suite(TRADES, "odd", "SELECT venue, 1 AS one", ("venue",), (claim,))
     with pytest.raises(TerminalError, match=r"the claim a_claim of market\.trades\.odd could not be put"):
