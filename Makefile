@@ -24,7 +24,7 @@ setup: ## do every set-up step that is missing
 	@cd "$(ROOT)" && "$(PYTHON)" -m deploy.setup
 
 # What shares the running platform waits for restarts most of the time; everything else runs beside it.
-SHARING := tests/assets tests/flow tests/jobs tests/quality tests/realtime tests/spark tests/stores
+SHARING := tests/flow tests/quality tests/realtime tests/spark tests/stores
 OTHERS := $(filter-out $(SHARING) tests/__pycache__,$(patsubst $(ROOT)/%/,%,$(wildcard $(ROOT)/tests/*/)))
 
 test: setup ## run the whole test suite, on its own ports and data
@@ -38,7 +38,7 @@ bench: setup ## measure the core beside its peers, then parsing and collecting; 
 	@cd "$(ROOT)" && "$(BIN)/python" -m benchmarks && "$(BIN)/python" -m benchmarks.parse && \
 		"$(BIN)/python" -m benchmarks.collector
 
-bench-quick: setup ## bars and rebuilds beside their peers, smaller counts; takes under six minutes
+bench-quick: setup ## bars, batches and rebuilds beside their peers, smaller counts; takes under six minutes
 	@cd "$(ROOT)" && "$(BIN)/python" -m benchmarks --quick
 
 lint: setup ## check style, types and the direction of imports

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 from confluent_kafka import Producer
 
+from benchmarks.arrow_batches import encode_batches
 from benchmarks.avro_columns import encode_trades
 from benchmarks.events import CONNECTION, ENDPOINT, TRADES_A_MESSAGE, VENUE, Events
 from benchmarks.messages import payloads
@@ -117,6 +118,19 @@ class Platform:
             producer.poll(0)
             report(f"{sent:,} of {len(events):,} trades in Kafka")
         self._flushed(producer, name, len(events))
+
+    def load_batches(self, events: Events, report: Report) -> int:
+        """Put the events into the trades' own topic, many to a record; return how many records that makes."""
+        producer = self._producer()
+        sent = 0
+        for partition, value in encode_batches(events, registry.register(self.settings.registry, TRADES, TRADES.name)):
+            producer.produce(TRADES.name, value, partition=partition)
+            sent += 1
+            if sent % 1000 == 0:
+                producer.flush(60)
+                report(f"{sent:,} records of many trades in Kafka")
+        self._flushed(producer, TRADES.name, sent)
+        return sent
 
     def load_tape(self, events: Events, report: Report) -> None:
         """Put the messages that the events came in on the venue's tape."""

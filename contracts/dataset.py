@@ -180,11 +180,23 @@ Rule = (
 )
 
 
+class Framing(Enum):
+    """How many events a record in Kafka carries. Readers tell by the record itself: a topic may hold both."""
+
+    RECORD = "record"  # one, in Avro
+    BATCH = "batch"  # up to BATCH_EVENTS of one key, as an Arrow stream
+
+
+# Enough that what a record costs by itself no longer counts, few enough that they are soon together.
+BATCH_EVENTS = 500
+
+
 @dataclass(frozen=True)
 class Topic:
     """How Kafka keeps the dataset. Topics use LogAppendTime: retention follows arrival, not a replayed past.
 
-    `retention_hours` -1 keeps records for ever; `cleanup_policy` compact keeps the last one of each key.
+    `retention_hours` -1 keeps records for ever; `cleanup_policy` compact keeps the last one of each key. `framing` is
+    what producers write.
     """
 
     name: str
@@ -193,6 +205,7 @@ class Topic:
     key: tuple[str, ...]
     cleanup_policy: str = "delete"
     max_message_bytes: int = 1_048_588
+    framing: Framing = Framing.RECORD
 
 
 @dataclass(frozen=True)
@@ -217,6 +230,8 @@ class Dataset:
         named = {*self.grain, *(self.topic.key if self.topic else ()), *(r.column for r in self.rules)}
         if len(index) != len(self.columns) or not named <= set(index):
             raise ValueError(f"dataset {self.name}: repeated or unknown columns among {sorted(named - set(index))}")
+        if self.topic is not None and self.topic.framing is Framing.BATCH and not self.delivered:
+            raise ValueError(f"dataset {self.name}: a compacted topic keeps one record a key, so none of many events")
         object.__setattr__(self, "column_index", index)
 
     @property

@@ -17,10 +17,16 @@ LEDGER = Dataset(
         Column("kafka_partition", Type.INT32, "The partition."),
         Column("first_offset", Type.INT64, "First offset of the range."),
         Column("last_offset", Type.INT64, "Last offset of the range, inclusive."),
-        Column("read_count", Type.INT64, "Records read: stored, duplicate and quarantined together."),
+        Column(
+            "read_count", Type.INT64, "Events read: stored, duplicate and quarantined together; a record may hold many."
+        ),
         Column("stored_count", Type.INT64, "Rows whose grain was new to the table."),
         Column("duplicate_count", Type.INT64, "Rows whose grain the table held already."),
-        Column("quarantined_count", Type.INT64, "Records that went to quarantine instead."),
+        Column(
+            "quarantined_count",
+            Type.INT64,
+            "Events, and records that could not be read, that went to quarantine instead.",
+        ),
         Column("content_hash", Type.UINT64, "Sum of the stored rows' content hashes, modulo 2^64."),
         Column(
             "closed_time",

@@ -26,7 +26,7 @@ MESSAGE_INDEX = _wire("message_index", Type.INT32, "The event's place in its pay
 # the order in which Kafka delivered it.
 TAPE_POSITION = (RECEIVED_TIME, CONNECTION_ID, MESSAGE_NUMBER, MESSAGE_INDEX)
 
-DELIVERY = (
+DELIVERED_RECORD = (
     _stored(
         "ingested_time",
         Type.TIMESTAMP,
@@ -37,6 +37,11 @@ DELIVERY = (
     _stored("topic_id", Type.STRING, "Kafka's id of the topic that delivered the row.", repeats=True),
     _stored("kafka_partition", Type.INT32, "The partition that delivered the row."),
     _stored("kafka_offset", Type.INT64, "The offset at which the row was delivered."),
+)
+
+DELIVERY = (
+    *DELIVERED_RECORD,
+    _stored("kafka_index", Type.INT32, "The event's place in its record, from 0; 0 where a record is one event."),
 )
 
 # A row that comes earlier on the tape than the stored row of the same grain takes its place; what it displaced is

@@ -24,7 +24,7 @@ QUARANTINE = Dataset(
         ),
         *DELIVERY,
     ),
-    grain=("topic_id", "kafka_partition", "kafka_offset"),
+    grain=("topic_id", "kafka_partition", "kafka_offset", "kafka_index"),
     rules=(NotEmpty("reason_missing", "reason", 64),),
     topic=Topic(
         name="system.quarantine",

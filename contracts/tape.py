@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from contracts.dataset import Column, Dataset, NotEmpty, Role, Topic, Type
-from contracts.provenance import CONNECTION_ID, DELIVERY, MESSAGE_NUMBER, RECEIVED_TIME
+from contracts.provenance import CONNECTION_ID, DELIVERED_RECORD, MESSAGE_NUMBER, RECEIVED_TIME
 
 # Large enough for a full order book in one message.
 MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
@@ -25,7 +25,7 @@ TAPE = Dataset(
             repeats=True,
             default="",
         ),
-        *DELIVERY,
+        *DELIVERED_RECORD,
     ),
     grain=("venue", "connection_id", "message_number"),
     rules=(NotEmpty("venue_missing", "venue", 64), NotEmpty("connection_missing", "connection_id", 128)),

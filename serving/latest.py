@@ -138,11 +138,11 @@ def carry(settings: LatestSettings, stopping: threading.Event, progress: Progres
         rows = []
         for message in messages:
             topic = cast(str, message.topic())
-            row = _row(message, datasets[topic], decoders[topic])
-            if row is None:
-                progress.unreadable += 1
-            else:
-                rows.append((datasets[topic], row))
+            for row in _rows(message, datasets[topic], decoders[topic]):
+                if row is None:
+                    progress.unreadable += 1
+                else:
+                    rows.append((datasets[topic], row))
         changed = board.show(rows)
         progress.counts["changed"] = progress.counts.get("changed", 0) + changed
 
@@ -153,13 +153,13 @@ def _starts(settings: LatestSettings, topic: str, since_ms: int) -> dict[int, in
     return {p: max(offset, known.get(p, 0)) for p, offset in recent.items()}
 
 
-def _row(message: "Message", dataset: Dataset, decoder: RecordDecoder) -> dict[str, Any] | None:
-    """Return a record's row; None where it can't be read or breaks a rule: the streams quarantine it."""
+def _rows(message: "Message", dataset: Dataset, decoder: RecordDecoder) -> list[dict[str, Any] | None]:
+    """Return a record's rows; None for what can't be read or breaks a rule: the streams quarantine it."""
     try:
-        row = decoder.decode(message.value() or b"")
+        rows = decoder.rows(message.value() or b"")
     except TerminalError:
-        return None
-    return None if broken_rule(dataset, row) else row
+        return [None]
+    return [None if broken_rule(dataset, row) else row for row in rows]
 
 
 def read(settings: CacheSettings, venue: str | None = None, instrument: str | None = None) -> list[Latest]:

@@ -190,10 +190,10 @@ def tell(settings: TellingSettings, receiver: str, send: Send, stopping: threadi
     for messages in Reader(settings.broker, group, starts, progress).batches(stopping):
         for message in messages:
             try:
-                row = decoder.decode(message.value() or b"")
+                rows = decoder.rows(message.value() or b"")
             except TerminalError:
                 progress.unreadable += 1
                 continue
-            if not teller.hear(row):
+            if not all(teller.hear(row) for row in rows):
                 return
         teller.tell_due()

@@ -14,7 +14,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.alerts import MARKET_ALERTS
 from contracts.avro import avro_text
-from contracts.dataset import Dataset
+from contracts.dataset import Dataset, Framing
 from contracts.errors import RetryableError, TerminalError
 from contracts.quotes import QUOTES
 from contracts.trades import TRADES
@@ -152,6 +152,10 @@ class AlertStream:
 
 
 def check_rules(settings: AlertSettings) -> None:
-    """Raise TerminalError when there is nothing to watch for."""
+    """Raise TerminalError when there is nothing to watch for, or when it comes in a form that can't be read here."""
     if not settings.rules:
         raise TerminalError("alert_rules is empty: name a rule, or leave out alert_stream = true")
+    # Batches are unpacked in Python, which holds rows back until a real-time batch ends.
+    batched = [topic_of(d) for d in SOURCES if d.topic is not None and d.topic.framing is Framing.BATCH]
+    if batched:
+        raise TerminalError(f"{batched} carry many events a record; alerts within milliseconds need framing 'record'")

@@ -11,32 +11,44 @@ from contracts.dataset import Dataset
 from spark.clocks import MINUTE
 
 Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Arrival:
     """Rows by series and sequence.
 
-    `order` holds the rows' indices in that order, ties as they arrived; `starts` where in it each run begins, and
-    `series`, `low`, `high`, `newest` are of each run: its names, first and last sequence, newest event time (µs).
-    `distinct` tells that no two rows of a series have one sequence, so that no grain came twice.
+    `order` holds the rows' indices in that order, ties as they arrived; `sequences` lie in it, and so does `repeated`:
+    whether another row of the series has the same sequence, so that a grain may have come twice. `starts` is where in
+    it each run begins, and `series`, `low`, `high`, `newest` are of each run: its names, first and last sequence, and
+    newest event time (µs).
     """
 
     grain: tuple[str, ...]
     order: Ints
+    sequences: Ints
+    repeated: Mask
     starts: Ints
     series: list[tuple[str, str, str]]
     low: Ints
     high: Ints
     newest: Ints
-    distinct: bool
     times: Ints
 
-    def minutes(self) -> pl.DataFrame:
-        """Return the series and the minutes (as event_time, µs) that the rows lie in, each once."""
-        minutes = self.times[self.order] // MINUTE
-        runs = np.repeat(np.arange(len(self.starts)), np.diff(self.starts, append=len(self.order)))
-        changes = np.flatnonzero((np.diff(minutes, prepend=minutes[0] - 1) != 0) | (np.diff(runs, prepend=-1) != 0))
+    @property
+    def runs(self) -> Ints:
+        """The run of each row, in the order."""
+        return np.repeat(np.arange(len(self.starts)), np.diff(self.starts, append=len(self.order)))
+
+    def beyond(self, highest: Ints) -> Mask:
+        """Tell, in the order, which rows lie behind `highest` (one sequence a run) and share their own with none."""
+        return (self.sequences > highest[self.runs]) & ~self.repeated
+
+    def minutes(self, chosen: Mask) -> pl.DataFrame:
+        """Return the series and the minutes (as event_time, µs) that chosen rows lie in, each once."""
+        minutes = self.times[self.order[chosen]] // MINUTE
+        runs = self.runs[chosen]
+        changes = np.flatnonzero((np.diff(minutes, prepend=-1) != 0) | (np.diff(runs, prepend=-1) != 0))
         found = sorted({*zip(runs[changes].tolist(), minutes[changes].tolist(), strict=True)})
         rows = [(*self.series[run], minute * MINUTE) for run, minute in found]
         schema = {**dict.fromkeys(self.grain[:3], pl.String), "event_time": pl.Int64}
@@ -89,6 +101,7 @@ def arrange(rows: pa.Table, dataset: Dataset) -> Arrival:
     order = order[np.argsort(codes[order], kind="stable")]
     ordered, codes = sequences[order], codes[order]
     begins = np.diff(codes, prepend=-1) != 0
+    again = (np.diff(ordered, prepend=ordered[0]) == 0) & ~begins
     starts = np.flatnonzero(begins)
     ends = np.append(starts[1:], len(order)) - 1
     times = micros(rows["event_time"])
@@ -97,11 +110,12 @@ def arrange(rows: pa.Table, dataset: Dataset) -> Arrival:
     return Arrival(
         grain=dataset.grain,
         order=order,
+        sequences=ordered,
+        repeated=again | np.append(again[1:], False),
         starts=starts,
         series=[(venue, instrument, space) for venue, instrument, space in named],
         low=ordered[starts],
         high=ordered[ends],
         newest=np.maximum.reduceat(times[order], starts),
-        distinct=not bool(((np.diff(ordered, prepend=ordered[0]) == 0) & ~begins).any()),
         times=times,
     )

@@ -1,5 +1,6 @@
 """Keeps the bars equal to what the stored trades say: recomputes the touched minutes, closes those that are over."""
 
+import itertools
 import threading
 import time
 from collections.abc import Iterable
@@ -9,6 +10,8 @@ from spark.clocks import MINUTE, VenueClocks
 from stores.warehouse import Warehouse, patiently, tuples
 
 MINUTES_A_QUERY = 2000
+SPANS_A_QUERY = 8
+CELLS_APART = 30  # what lies further apart is read by itself
 Series = tuple[str, str, str]  # venue, instrument, id space
 Minute = tuple[str, str, str, int]  # venue, instrument, id space, start in microseconds
 
@@ -16,21 +19,34 @@ Minute = tuple[str, str, str, int]  # venue, instrument, id space, start in micr
 def _series_where(minutes: list[Minute], column: str) -> str:
     """Return a condition that the sort key and the time index can use: for each span of time the series that have it.
 
-    A condition for each series would be tried on every row.
+    Each condition is tried on every row, so there are few: where series differ much, their spans are made coarser. What
+    is asked for beyond the minutes is read in vain and changes nothing.
     """
-    spans: dict[Series, tuple[int, int]] = {}
-    for venue, instrument, id_space, start in minutes:
-        low, high = spans.get((venue, instrument, id_space), (start, start))
-        spans[venue, instrument, id_space] = (min(low, start), max(high, start))
-    having: dict[tuple[int, int], list[Series]] = {}
-    for series, span in spans.items():
-        having.setdefault(span, []).append(series)
+    grid = MINUTE
+    while len(having := spans(minutes, grid)) > SPANS_A_QUERY:
+        grid *= 4
     return " OR ".join(
         f"((venue, instrument, id_space) IN ({tuples(series)}) "
-        f"AND {column} >= fromUnixTimestamp64Micro({low}, 'UTC') "
-        f"AND {column} < fromUnixTimestamp64Micro({high + MINUTE}, 'UTC'))"
+        f"AND {column} >= fromUnixTimestamp64Micro({low * grid}, 'UTC') "
+        f"AND {column} < fromUnixTimestamp64Micro({(high + 1) * grid}, 'UTC'))"
         for (low, high), series in having.items()
     )
+
+
+def spans(minutes: list[Minute], grid: int) -> dict[tuple[int, int], list[Series]]:
+    """Return for each span of cells of a grid, both ends included, the series that have minutes in it."""
+    cells: dict[Series, set[int]] = {}
+    for venue, instrument, id_space, start in minutes:
+        cells.setdefault((venue, instrument, id_space), set()).add(start // grid)
+    having: dict[tuple[int, int], list[Series]] = {}
+    for series, mine in cells.items():
+        ordered = sorted(mine)
+        low = ordered[0]
+        for cell, following in itertools.pairwise([*ordered, ordered[-1] + CELLS_APART + 1]):
+            if following - cell > CELLS_APART:
+                having.setdefault((low, cell), []).append(series)
+                low = following
+    return having
 
 
 def now_micros() -> int:

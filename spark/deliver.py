@@ -1,7 +1,7 @@
 """The write path: one offset range of a topic into its table, exactly once, however often it is tried."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,19 +15,24 @@ from contracts.catalog import dataset as dataset_named
 from contracts.dataset import Dataset
 from contracts.errors import RetryableError, TerminalError
 from contracts.quarantine import QUARANTINE
-from spark.arrival import Arrival, arrange, encode_repeats, plain
+from spark.arrival import Arrival, Ints, arrange, encode_repeats, plain
 from spark.clocks import MINUTE
 from spark.displaced import keep_displaced
-from spark.placement import POSITION, Placement, Range, place, place_new
+from spark.placement import ORDER, POSITION, Placement, Range, place, place_new, together
 from spark.stages import Stages
+from spark.unpacking import UNKNOWN, unpack
 from stores import broker
 from stores.columns import content_hash
 from stores.hashing import combine, content_hashes
 from stores.ledger import Delivery, write_token
 from stores.settings import BrokerSettings, WarehouseSettings
-from stores.warehouse import Warehouse, literal, patiently
+from stores.warehouse import Warehouse, literal, patiently, tuples
 
+# Of Kafka's columns those that a write needs, as write_partition() takes them.
+RECORD = ("partition AS kafka_partition", "offset AS kafka_offset", "value")
 SERIES_A_QUERY = 200  # as many series as one lookup names; more would make the query text too long
+# Rows whose places in the sort key are named one by one; of more, their series are read from end to end.
+PLACES_SOUGHT, PLACES_A_QUERY = 20_000, 2_000
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class WritePlan:
     schemas_fresh: bool
     table: str
     quarantine_table: str = QUARANTINE.table
+    schemas: Mapping[int, str] = field(default_factory=dict)  # of the topic, by id
 
 
 @dataclass(frozen=True)
@@ -84,23 +90,31 @@ def connection(settings: WarehouseSettings) -> Warehouse:
 
 
 def write_partition(batches: Iterator[pa.RecordBatch], plan: WritePlan) -> Iterator[pa.RecordBatch]:
-    """Write one partition's rows, as decode() made them, and yield one row of JSON that says what was written."""
+    """Write one partition's records (see RECORD) and yield one row of JSON that says what was written."""
     watch = Stages()
-    with watch.stage("read"):  # from Kafka, decoded, and out of the JVM: it comes as it is made
+    with watch.stage("read"):  # from Kafka, and out of the JVM: it comes as it is read
         collected = list(batches)
     if not collected or sum(batch.num_rows for batch in collected) == 0:
         return
-    rows = pa.Table.from_batches(collected).combine_chunks()
-    del collected  # as large as the rows themselves
-    covered = covered_range(rows, plan)
-    if not plan.schemas_fresh and "unknown_schema_id" in rows["rejection"].unique().to_pylist():
+    records = pa.Table.from_batches(collected).combine_chunks()
+    del collected  # as large as the records themselves
+    covered = covered_range(records, plan)
+    with watch.stage("decode"):
+        rows = unpack(records, dataset_named(plan.dataset), plan.schemas)
+    del records
+    written = write_decoded(rows, covered, plan, watch)
+    text = json.dumps(asdict(replace(written, seconds=watch.seconds)))
+    yield pa.RecordBatch.from_pydict({"written": [text]})
+
+
+def write_decoded(rows: pa.Table, covered: Range, plan: WritePlan, watch: Stages | None = None) -> Written:
+    """Write one range's rows, as unpack() makes them, if they are what they seem."""
+    if not plan.schemas_fresh and UNKNOWN in rows["rejection"].unique().to_pylist():
         raise RetryableError("a record names a schema that is not known here and the registry does not answer")
     # The rows are read: if the topic is still the one that was asked for, they came from it.
     if plan.broker is not None and broker.topic_id(plan.broker, plan.topic) != plan.topic_id:
         raise TerminalError(f"topic {plan.topic} was deleted and created anew while it was read; starting over")
-    written = write_rows(rows, covered, plan, watch)
-    text = json.dumps(asdict(replace(written, seconds=watch.seconds)))
-    yield pa.RecordBatch.from_pydict({"written": [text]})
+    return write_rows(rows, covered, plan, watch)
 
 
 def parse_written(text: str) -> Written:
@@ -112,7 +126,7 @@ def parse_written(text: str) -> Written:
 
 
 def covered_range(rows: pa.Table, plan: WritePlan) -> Range:
-    """Return the range that the rows cover; TerminalError unless they are one partition's, without holes."""
+    """Return the range that records cover; TerminalError unless they are one partition's, without holes."""
     partitions = rows["kafka_partition"].unique().to_pylist()
     offsets = rows["kafka_offset"].to_numpy()
     first, last = int(offsets[0]), int(offsets[-1])
@@ -245,6 +259,7 @@ def quarantine_rows(rejected: pa.Table, plan: WritePlan, covered: Range, now: da
             "topic_id": pa.array([covered.topic_id] * size, pa.string()),
             "kafka_partition": rejected["kafka_partition"],
             "kafka_offset": rejected["kafka_offset"],
+            "kafka_index": column("kafka_index", pa.int32(), 0),
         }
     )
 
@@ -258,52 +273,93 @@ def _place(
     warehouse: Warehouse,
     table: str,
 ) -> Placement:
-    conditions = _conditions(arrival)
-    if arrival.distinct and not any(_holds(warehouse, table, where) for where in conditions):
-        return place_new(arrival.order, hashes, arrival.minutes())
+    """Place rows: those behind all that is stored of their series need no comparison, the few others are looked up."""
+    highest = _highest(arrival, warehouse, table)
+    simple = arrival.beyond(highest)
+    new = place_new(arrival.order[simple], hashes, arrival.minutes(simple))
+    if simple.all():
+        return new
+    chosen = arrival.order[~simple]
     grain = list(dataset.grain)
-    arrived = pl.DataFrame(pl.from_arrow(plain(rows.select([*grain, *POSITION, "kafka_offset", "event_time"]))))
+    columns = rows.select([*grain, *ORDER, "event_time"]).take(pa.array(chosen))
+    arrived = pl.DataFrame(pl.from_arrow(plain(columns)))
     times = [pl.col("received_time").dt.timestamp("us"), pl.col("event_time").dt.timestamp("us")]
-    arrived = arrived.with_row_index("row").with_columns(*times, hash=pl.Series(hashes))
-    return place(arrived, _stored(arrived, conditions, dataset, warehouse, table), grain, covered)
+    numbers = pl.Series(chosen, dtype=pl.UInt32)
+    arrived = arrived.with_columns(*times, row=numbers, hash=pl.Series(hashes[chosen]))
+    known = arrival.sequences[~simple] <= highest[arrival.runs[~simple]]
+    stored = _stored(arrived, _conditions(arrival, arrived.filter(pl.Series(known))), dataset, warehouse, table)
+    return together(new, place(arrived, stored, grain, covered), arrival.order)
 
 
-def _conditions(arrival: Arrival) -> list[str]:
-    """Name the arrived rows' series, from their first to their last sequence, in as few questions as there can be."""
-    series, sequence = arrival.grain[:3], arrival.grain[3]
-    each = [
-        f"({' AND '.join(f'{n} = {literal(v)}' for n, v in zip(series, names, strict=True))} "
-        f"AND {sequence} BETWEEN {low} AND {high})"
-        for names, low, high in zip(arrival.series, arrival.low.tolist(), arrival.high.tolist(), strict=True)
-    ]
-    return [" OR ".join(each[start : start + SERIES_A_QUERY]) for start in range(0, len(each), SERIES_A_QUERY)]
+def _series(arrival: Arrival, run: int) -> str:
+    """Write the condition that the sort key begins with a run's series and lies between its ends."""
+    names = zip(arrival.grain[:3], arrival.series[run], strict=True)
+    low, high = int(arrival.low[run]), int(arrival.high[run])
+    return f"{' AND '.join(f'{n} = {literal(v)}' for n, v in names)} AND {arrival.grain[3]} BETWEEN {low} AND {high}"
 
 
-def _holds(warehouse: Warehouse, table: str, where: str) -> bool:
-    """Ask whether anything is stored there: the key's columns answer that, where the rows themselves cost ten times."""
-    return bool(warehouse.value(f"SELECT count() FROM (SELECT 1 FROM {table} WHERE {where} LIMIT 1)"))
+def _highest(arrival: Arrival, warehouse: Warehouse, table: str) -> Ints:
+    """Return the highest sequence that is stored of each run between its ends, below all others where there is none.
+
+    The key's columns answer that, where the rows themselves cost ten times.
+    """
+    names = ", ".join(arrival.grain[:3])
+    highest = np.full(len(arrival.series), np.iinfo(np.int64).min)
+    run_of = {series: run for run, series in enumerate(arrival.series)}
+    for where in _ranges(arrival):
+        found = warehouse.rows(
+            # Several threads would cost more than they save.
+            f"SELECT {names}, toInt64(max({arrival.grain[3]})) FROM {table} WHERE {where} GROUP BY {names} "
+            "SETTINGS max_threads = 1"
+        )
+        for venue, instrument, space, sequence in found:
+            highest[run_of[str(venue), str(instrument), str(space)]] = sequence
+    return highest
+
+
+def _ranges(arrival: Arrival) -> list[str]:
+    """Name the runs' series, each between its ends, in as few questions as there can be."""
+    series = [f"({_series(arrival, run)})" for run in range(len(arrival.series))]
+    return [" OR ".join(series[start : start + SERIES_A_QUERY]) for start in range(0, len(series), SERIES_A_QUERY)]
+
+
+def _conditions(arrival: Arrival, known: pl.DataFrame) -> list[str]:
+    """Name the places in the sort key where rows are looked for, in as few questions as there can be."""
+    names = arrival.grain[:4]
+    if 0 < known.height <= PLACES_SOUGHT:
+        places = known.select(names).unique().sort(names).rows()
+        each = [tuples(places[start : start + PLACES_A_QUERY]) for start in range(0, len(places), PLACES_A_QUERY)]
+        # Ranges are quicker to look up than places; together they would make the query of many series too long.
+        ranges = _ranges(arrival)
+        near = f"({ranges[0]}) AND " if len(ranges) == 1 else ""
+        return [f"{near}({', '.join(names)}) IN ({some})" for some in each]
+    return _ranges(arrival) if known.height else []
 
 
 def _stored(
     arrived: pl.DataFrame, conditions: list[str], dataset: Dataset, warehouse: Warehouse, table: str
 ) -> pl.DataFrame:
-    """Fetch the stored rows in the arrived rows' series, between their first and last sequence."""
+    """Fetch the stored rows that the conditions name; nothing where there are none."""
     times = ", ".join(f"toUnixTimestamp64Micro({t}) AS {t}" for t in ("received_time", "event_time"))
     others = [*dataset.grain, *(p for p in POSITION if p != "received_time")]
-    others += ["topic_id", "kafka_partition", "kafka_offset", "displaced_count", "displaced_hash"]
-    found = []
-    for where in conditions:
-        inner = f"SELECT *, {content_hash(dataset)} AS hash FROM {table} FINAL WHERE {where}"
-        found.append(warehouse.table(f"SELECT {', '.join(others)}, {times}, hash FROM ({inner})"))
+    others += ["topic_id", "kafka_partition", "kafka_offset", "kafka_index", "displaced_count", "displaced_hash"]
     schema = {name: arrived.schema[name] for name in [*dataset.grain, *POSITION, "event_time"]}
     schema |= {
         "topic_id": pl.String(),
         "kafka_partition": pl.Int32(),
         "kafka_offset": pl.Int64(),
+        "kafka_index": pl.Int32(),
         "displaced_count": pl.Int32(),
         "displaced_hash": pl.UInt64(),
         "hash": pl.UInt64(),
     }
+    found = []
+    for where in conditions:
+        # Of the key's columns alone: the rows of one key are taken or left together, before FINAL chooses among them.
+        inner = f"SELECT *, {content_hash(dataset)} AS hash FROM {table} FINAL PREWHERE {where}"
+        found.append(warehouse.table(f"SELECT {', '.join(others)}, {times}, hash FROM ({inner})"))
+    if not found:
+        return pl.DataFrame(schema=schema)
     return pl.DataFrame(pl.from_arrow(pa.concat_tables(found))).select(list(schema)).cast(schema)  # type: ignore[arg-type]
 
 

@@ -13,6 +13,9 @@ import polars as pl
 from contracts.provenance import TAPE_POSITION
 
 POSITION = [column.name for column in TAPE_POSITION]
+# The place in Kafka comes last: what a producer sent twice has one tape position and two offsets, or two places in a
+# record.
+ORDER = [*POSITION, "kafka_offset", "kafka_index"]
 _MODULUS = 1 << 64
 
 
@@ -47,12 +50,10 @@ class Placement:
 def place(arrived: pl.DataFrame, stored: pl.DataFrame, grain: list[str], covered: Range) -> Placement:
     """Compare arrived rows with the stored rows of their grains.
 
-    `arrived`: row, the grain, the tape position, kafka_offset, event_time, hash. `stored`: the grain, the tape
-    position, event_time, topic_id, kafka_partition, kafka_offset, displaced_count, displaced_hash, hash.
+    `arrived`: row, the grain, ORDER, event_time, hash. `stored`: the grain, ORDER, event_time, topic_id,
+    kafka_partition, displaced_count, displaced_hash, hash.
     """
-    # The offset comes last: a record that a producer sent twice has one tape position and two offsets.
-    order = [*POSITION, "kafka_offset"]
-    winners = arrived.sort(order).unique(subset=grain, keep="first", maintain_order=True)
+    winners = arrived.sort(ORDER).unique(subset=grain, keep="first", maintain_order=True)
     pairs = winners.join(stored, on=grain, how="left", suffix="_stored", coalesce=True)
     known = pl.col("topic_id").is_not_null()
     # What an earlier, unfinished attempt at this very range stored is ours: it was never entered in the ledger.
@@ -62,12 +63,12 @@ def place(arrived: pl.DataFrame, stored: pl.DataFrame, grain: list[str], covered
         & (pl.col("kafka_partition") == covered.partition)
         & pl.col("kafka_offset_stored").is_between(covered.first, covered.last)
     )
-    itself = ours & (pl.col("kafka_offset") == pl.col("kafka_offset_stored"))
+    itself = ours & pl.all_horizontal(pl.col(n) == pl.col(f"{n}_stored") for n in ("kafka_offset", "kafka_index"))
     pairs = pairs.with_columns(
         base=pl.when(ours).then("displaced_hash").when(known).then("hash_stored").otherwise(0).cast(pl.UInt64),
         itself=itself.fill_null(False),
         known=known,
-        earlier=_earlier(order),
+        earlier=_earlier(ORDER),
     )
     counted = pairs.filter(~pl.col("known") | pl.col("itself") | pl.col("earlier"))
     insert = (
@@ -95,7 +96,10 @@ def place(arrived: pl.DataFrame, stored: pl.DataFrame, grain: list[str], covered
 
 
 def place_new(order: npt.NDArray[np.int64], hashes: npt.NDArray[np.uint64], touched: pl.DataFrame) -> Placement:
-    """Place rows of which nothing is stored and no grain came twice, as place() does: all belong there, in `order`."""
+    """Place rows of which nothing is stored and no grain came twice, as place() does: all belong there, in `order`.
+
+    `hashes` are of all rows that arrived.
+    """
     rows = pl.DataFrame({"row": pl.Series(order, dtype=pl.UInt32)})
     return Placement(
         insert=rows.with_columns(displaced_count=pl.lit(0, pl.Int32), displaced_hash=pl.lit(0, pl.UInt64)),
@@ -103,7 +107,22 @@ def place_new(order: npt.NDArray[np.int64], hashes: npt.NDArray[np.uint64], touc
         touched=touched,
         stored_count=rows.height,
         duplicate_count=0,
-        content_hash=int(hashes.sum(dtype=np.uint64)),
+        content_hash=int(hashes[order].sum(dtype=np.uint64)),
+    )
+
+
+def together(one: Placement, other: Placement, order: npt.NDArray[np.int64]) -> Placement:
+    """Take together what becomes of two sets of rows that have no grain in common; inserts lie in `order`."""
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    insert = pl.concat([one.insert, other.insert])
+    return Placement(
+        insert=insert[np.argsort(rank[insert["row"].to_numpy()])],
+        counted=pl.concat([one.counted, other.counted]),
+        touched=pl.concat([one.touched, other.touched]).unique(),
+        stored_count=one.stored_count + other.stored_count,
+        duplicate_count=one.duplicate_count + other.duplicate_count,
+        content_hash=(one.content_hash + other.content_hash) % _MODULUS,
     )
 
 

@@ -15,8 +15,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from contracts.books import BOOKS
 from contracts.catalog import DELIVERED
-from contracts.catalog import dataset as dataset_named
-from contracts.dataset import Dataset, Topic
+from contracts.dataset import BATCH_EVENTS, Dataset, Framing, Topic
 from contracts.errors import RetryableError
 from contracts.quotes import QUOTES
 from contracts.tape import TAPE, tape_topic
@@ -24,8 +23,7 @@ from contracts.trades import TRADES
 from spark import archive
 from spark.bars import BarKeeper
 from spark.book_snapshots import BookKeeper
-from spark.decode import decode
-from spark.deliver import WritePlan, Written, parse_written, write_partition
+from spark.deliver import RECORD, WritePlan, Written, parse_written, write_partition
 from spark.kafka import security_options
 from spark.settings import StreamSettings
 from spark.stages import Stages
@@ -65,6 +63,8 @@ def _table_stream(dataset: Dataset, topic: Topic, settings: StreamSettings) -> S
     interval = settings.write_interval_s if dataset in QUICK else settings.slow_interval_s
     wide = topic.max_message_bytes > Topic.max_message_bytes
     limit = settings.max_wide_offsets_a_batch if wide else settings.max_offsets_a_batch
+    if topic.framing is Framing.BATCH:
+        limit = max(limit // BATCH_EVENTS, 1)
     return Stream(dataset, topic.name, f"warehouse.{dataset.table}", max(interval, settings.write_interval_s), limit)
 
 
@@ -107,8 +107,8 @@ class StreamRunner:
 
     The first, trades, has a head start: until it has delivered something, or for HEAD_START_S. `waiting` counts those
     that `start_due` has still to start. `progress` says by topic what was read, what became of it, and in how many
-    seconds: of whole batches (batch), of each stage of the writing tasks, which run beside each other (read, with
-    decoding and judging in the JVM; hash, deduplicate, write), and of what follows them (bars, books, ledger).
+    seconds: of whole batches (batch), of each stage of the writing tasks, which run beside each other (read; decode,
+    with judging; hash, deduplicate, write), and of what follows them (bars, books, ledger).
     """
 
     def __init__(self, spark: SparkSession, settings: StreamSettings, bars: BarKeeper, books: BookKeeper) -> None:
@@ -217,9 +217,9 @@ class StreamRunner:
         state["offsets"] = state["offsets"] | {d.kafka_partition: d.last_offset + 1 for d in deliveries}
 
     def _write(self, records: DataFrame, book: SchemaBook, plan: WritePlan, watch: Stages) -> list[Delivery]:
-        # What is one value for all of a batch is known to who writes it.
-        rows = decode(records, dataset_named(plan.dataset), book.known).drop("topic", "schema_id")
-        summaries = rows.mapInArrow(partial(write_partition, plan=plan), "written string").collect()
+        plan = replace(plan, schemas=book.known)
+        writer = partial(write_partition, plan=plan)
+        summaries = records.selectExpr(*RECORD).mapInArrow(writer, "written string").collect()
         written: list[Written] = [parse_written(row["written"]) for row in summaries]
         for one in written:
             watch.add(one.seconds)

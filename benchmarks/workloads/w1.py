@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -29,7 +29,7 @@ ROUND_DEADLINE_S = 900.0
 class System:
     """A system that takes part: its script, its environment, how it is said to work, whether it must warm up.
 
-    `cores` are those it is bound to; empty: none.
+    `cores` are those it is bound to; empty: none. `more` is what its script alone is told.
     """
 
     name: str
@@ -40,6 +40,7 @@ class System:
     processes: int = 2
     exact_decimals: bool = True
     cores: tuple[int, ...] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 SYSTEMS = (
@@ -89,7 +90,7 @@ def run_w1(
                 progress.now(f"{WORKLOAD} {system.name}: {'warm-up' if number < 0 else f'round {number + 1}'}")
                 try:
                     if system.name not in scripts:
-                        scripts[system.name] = _started(system, platform)
+                        scripts[system.name] = started(system, platform)
                     one = _round(system, scripts[system.name], platform, index, oracle, len(events))
                 except ScriptFailedError as error:
                     absent[system.name] = str(error)
@@ -118,7 +119,8 @@ def run_w1(
     ]
 
 
-def _started(system: System, platform: Platform) -> Script:
+def started(system: System, platform: Platform) -> Script:
+    """Start a system's script; ScriptFailedError where its environment cannot be had."""
     environment = environment_of(system.environment)
     if environment.missing:
         raise ScriptFailedError(environment.missing)
@@ -128,6 +130,7 @@ def _started(system: System, platform: Platform) -> Script:
         more["jars"] = str(environment.jars)
     if system.environment == OURS:
         more |= {"data_dir": str(settings.data_dir), "port_offset": settings.port_offset, "venues": [VENUE]}
+    more |= system.more
     job = Job(
         system=system.script.removeprefix("w1_"),
         bootstrap=settings.broker.bootstrap,
@@ -167,7 +170,7 @@ def _round(system: System, script: Script, platform: Platform, number: int, orac
 
 def stages(platform: Platform, progress: Progress) -> dict[str, float]:
     """Return the CPU seconds that a million events cost our path's first stages, by probes of their own."""
-    script = _started(System("stages", "w1_stages", OURS, ""), platform)
+    script = started(System("stages", "w1_stages", OURS, ""), platform)
     costs = []
     try:
         for number in range(2 * len(STAGES)):  # the first pass warms up

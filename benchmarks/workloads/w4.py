@@ -239,6 +239,7 @@ def store_day(warehouse: Warehouse, trades: Path, oracle: Oracle) -> None:
             topic_id=pl.lit("bench"),
             kafka_partition=pl.lit(0, pl.Int32),
             kafka_offset=pl.lit(0, pl.Int64),
+            kafka_index=pl.lit(0, pl.Int32),
             displaced_count=pl.lit(0, pl.Int32),
             displaced_hash=pl.lit(0, pl.UInt64),
         )

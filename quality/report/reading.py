@@ -170,7 +170,7 @@ def _refusals(warehouse: Warehouse, day: date) -> tuple[Refusal, ...]:
             FROM {QUARANTINE.table} AS q FINAL LEFT JOIN ({windows}) AS w ON q.venue = w.venue
             WHERE (q.received_time >= {_BEGIN} AND q.received_time < {_END})
                 OR (w.first_time >= {_END} AND q.received_time BETWEEN w.first_time AND w.last_time)
-            ORDER BY q.received_time, q.topic_id, q.kafka_partition, q.kafka_offset
+            ORDER BY q.received_time, q.topic_id, q.kafka_partition, q.kafka_offset, q.kafka_index
         )
         GROUP BY venue, dataset, reason ORDER BY refused DESC, venue, dataset, reason LIMIT {REASONS_LISTED}""",
         {"day": day},

@@ -11,6 +11,7 @@ from functools import partial
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from contracts.errors import RetryableError, TerminalError
+from sources.collector.batching import Acknowledge, Batches
 from sources.collector.wire import Outgoing, Wire
 from sources.tape_file import TapeRecord
 
@@ -20,7 +21,6 @@ _IDLE_S = 0.002
 # What a payload costs beside its own bytes: it lies in our queue, in the producer's, and once more as event.
 _OVERHEAD = 512
 
-Acknowledge = Callable[[KafkaError | None, Message], None]
 Step = Callable[[], None]
 
 
@@ -30,6 +30,7 @@ class Limits:
 
     messages: int = 20_000
     payload_bytes: int = 64 * 1024 * 1024
+    record_bytes: int = 900_000  # what every topic takes, with room for Kafka's own
 
 
 @dataclass(eq=False, slots=True)
@@ -73,6 +74,7 @@ class Pipeline:
         self._producer = producer
         self._wire = wire
         self._limits = limits
+        self._batches = Batches(self._send, wire.batch, limits.record_bytes)
         self._outbox: deque[tuple[Outgoing, Acknowledge]] = deque()
         self._order: deque[_Entry | Step] = deque()
         self._unfinished: dict[int, deque[_Entry]] = {}
@@ -134,6 +136,7 @@ class Pipeline:
         """Do what can be done without waiting; return whether anything was."""
         served = self._producer.poll(0)
         parsed = self._parse_due()
+        self._batches.cut_due()
         while self._outbox and self._produce(*self._outbox[0]):
             self._outbox.popleft()
         if self._failure is not None:
@@ -194,7 +197,8 @@ class Pipeline:
         derived = self._wire.events(entry.record)
         entry.open_events = len(derived)
         for _, outgoing in derived:
-            self._send(outgoing, partial(self._event_sent, entry))
+            take = self._send if outgoing.row is None else self._batches.add
+            take(outgoing, partial(self._event_sent, entry))
         if entry.parsed is not None and not entry.parsed.done():
             entry.parsed.set_result(len(derived))
         if not derived:

@@ -122,9 +122,9 @@ class Recovery:
             end = end_offsets(self._broker, topic)
             start = self._offsets_at(topic, since, end)
             for message in self._messages(topic, {p: (start[p], last) for p, last in end.items()}):
-                row = self._decoded(decoder, message)
-                if row is not None and row["venue"] == self._venue:
-                    present.add(row["connection_id"], row["message_number"], row["message_index"])
+                for row in self._decoded(decoder, message):
+                    if row["venue"] == self._venue:
+                        present.add(row["connection_id"], row["message_number"], row["message_index"])
         say(_log, "recovery knows what is present", events=present.count)
         return present
 
@@ -153,9 +153,9 @@ class Recovery:
                 say(_log, "recovering", topic=topic, read=found.read, of=found.tape_records, sent=found.sent)
             yield message
 
-    def _decoded(self, decoder: RecordDecoder, message: Message) -> dict[str, Any] | None:
+    def _decoded(self, decoder: RecordDecoder, message: Message) -> list[dict[str, Any]]:
         try:
-            return decoder.decode(message.value() or b"")
+            return decoder.rows(message.value() or b"")
         except RetryableError:
             raise
         except Exception as error:
@@ -169,19 +169,17 @@ class Recovery:
                 offset=message.offset(),
                 why=str(error)[:200],
             )
-            return None
+            return []
 
     def _send_missing(self, message: Message, present: Presence) -> None:
         self.recovered.read += 1
-        row = self._decoded(self._tape, message)
-        if row is None:
-            return
-        record = TapeRecord(**row)
-        for index, outgoing in self._wire.events(record):
-            if present.holds(record.connection_id, record.message_number, index):
-                self.recovered.present += 1
-            else:
-                self._send(outgoing)
+        for row in self._decoded(self._tape, message):
+            record = TapeRecord(**row)
+            for index, outgoing in self._wire.events(record):
+                if present.holds(record.connection_id, record.message_number, index):
+                    self.recovered.present += 1
+                else:
+                    self._send(outgoing)
 
     def _send(self, outgoing: Outgoing) -> None:
         while True:

@@ -1,11 +1,11 @@
 """From payloads to records for Kafka: the tape's own, those of the events parsed from it, and what watching found."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from contracts.catalog import MARKET, dataset
-from contracts.dataset import Dataset, Topic
+from contracts.dataset import Dataset, Framing, Topic
 from contracts.errors import TerminalError
 from contracts.gaps import GAPS, MARKS
 from contracts.quarantine import QUARANTINE
@@ -31,11 +31,12 @@ def nobody(_: TapeRecord, __: list[Event]) -> None:
 
 
 class Outgoing(NamedTuple):
-    """A record to be sent."""
+    """A record to be sent. `row` is what it says, where the topic takes many events in one record."""
 
     topic: str
     key: bytes
     value: bytes
+    row: Mapping[str, object] | None = None
 
 
 class Derived(NamedTuple):
@@ -72,6 +73,7 @@ class Wire:
         self._events = {
             d.name: RecordEncoder(registry, d, topic_of(d).name) for d in (*EVENT_DATASETS, *REPORT_DATASETS)
         }
+        self._by_topic = {topic_of(d).name: self._events[d.name] for d in EVENT_DATASETS}
         self.accepted: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
         self.ignored: Counter[str] = Counter()
@@ -104,6 +106,10 @@ class Wire:
         self._listener(record, events)
         return derived
 
+    def batch(self, topic: str, rows: Sequence[Mapping[str, object]]) -> bytes:
+        """Return the record of many rows of a topic; TerminalError when one does not fit its contract."""
+        return self._by_topic[topic].encode_batch(rows)
+
     def reports(self, wanted: Dataset, rows: Iterable[Mapping[str, object]]) -> list[Outgoing]:
         """Return the records of what the collector says of itself."""
         topic, encoder = topic_of(wanted), self._events[wanted.name]
@@ -112,8 +118,9 @@ class Wire:
     def _accepted(self, record: TapeRecord, index: int, event: Accepted) -> Outgoing:
         row = placed(event, record, index)
         topic = topic_of(dataset(event.dataset))
+        batched = row if topic.framing is Framing.BATCH else None
         try:
-            outgoing = Outgoing(topic.name, record_key(topic, row), self._events[event.dataset].encode(row))
+            outgoing = Outgoing(topic.name, record_key(topic, row), self._events[event.dataset].encode(row), batched)
         except TerminalError as error:
             # A fault of the parser: dying would only meet the same payload again after the restart.
             return self._rejected(record, index, Rejected(event.dataset, "contract_misfit", str(error)[:300]))

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,9 +14,10 @@ from pyspark.sql.types import ArrayType, DataType, DecimalType, IntegerType, Lon
 from contracts.avro import avro_schema, avro_text
 from contracts.books import BOOKS
 from contracts.catalog import DATASETS, dataset
-from contracts.dataset import Dataset, ListOf, Type
+from contracts.dataset import Dataset, Framing, ListOf, Type
 from contracts.dataset import Decimal as DecimalColumn
 from contracts.errors import TerminalError
+from contracts.gaps import MARKS
 from contracts.tape import TAPE
 from contracts.trades import TRADES
 from spark.schema import spark_type
@@ -151,3 +153,9 @@ def test_an_unknown_dataset_is_named_with_the_valid_ones() -> None:
 def test_a_contract_refuses_columns_that_it_does_not_have() -> None:
     with pytest.raises(ValueError, match="nonsense"):
         Dataset("x", "", (TRADES.columns[0],), grain=("nonsense",))
+
+
+def test_a_compacted_topic_takes_no_batches() -> None:
+    assert MARKS.topic is not None
+    with pytest.raises(ValueError, match="one record a key"):
+        replace(MARKS, topic=replace(MARKS.topic, framing=Framing.BATCH))

@@ -19,7 +19,7 @@ from orchestration.settings import BARS_QUERY
 from serving.bars import bars
 from serving.trades import trades
 from spark.bars import now_micros, refresh
-from spark.deliver import WritePlan, parse_written, write_partition
+from spark.deliver import WritePlan, covered_range, write_decoded
 from stores.arrow import arrow_schema
 from stores.warehouse import Warehouse
 
@@ -45,19 +45,19 @@ class Feed:
                 "venue_sequence": which, "price": Decimal(price), "quantity": Decimal(1), "side": "buy",
                 "trade_count": 1, "event_time": DAY + minute * MINUTE + which, "received_time": DAY + place,
                 "connection_id": "c", "message_number": place, "message_index": 0, "topic": TRADES.name,
-                "kafka_partition": 0, "kafka_offset": self.offset + number, "schema_id": 1, "rejection": None,
+                "kafka_partition": 0, "kafka_offset": self.offset + number, "kafka_index": 0, "rejection": None,
                 "rejected_value": None,
             }
             for number, (which, price, minute, place) in enumerate(told)
         ]  # fmt: skip
         status = {
-            "topic": pa.string(), "kafka_partition": pa.int32(), "kafka_offset": pa.int64(), "schema_id": pa.int64(),
+            "topic": pa.string(), "kafka_partition": pa.int32(), "kafka_offset": pa.int64(), "kafka_index": pa.int32(),
             "rejection": pa.string(), "rejected_value": pa.binary(),
         }  # fmt: skip
         schema = pa.schema([*status.items(), *arrow_schema(TRADES.wire_columns)])
         plan = WritePlan(TRADES.name, TRADES.name, self.instrument, None, self.where, True, TRADES.table)
-        (answer,) = write_partition(iter([pa.RecordBatch.from_pylist(rows, schema=schema)]), plan)
-        touched = parse_written(answer["written"][0].as_py()).touched
+        table = pa.Table.from_pylist(rows, schema=schema)
+        touched = write_decoded(table, covered_range(table, plan), plan).touched
         self.offset += len(rows)
         if touched:
             minutes = [((v, i, s, t), "final") for v, i, s, t in touched]

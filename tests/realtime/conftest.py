@@ -107,6 +107,10 @@ class Events:
         """Return the record of a row."""
         return self._encoders[dataset_of(row)].encode(row)
 
+    def together(self, *rows: Mapping[str, Any]) -> bytes:
+        """Return the record of many rows of one dataset."""
+        return self._encoders[dataset_of(rows[0])].encode_batch(rows)
+
     def send(self, *rows: Mapping[str, Any], value: bytes | None = None) -> None:
         """Send events and return when Kafka has them."""
         for row in rows:

@@ -114,6 +114,12 @@ def test_values_reach_redis_and_the_command_line_digit_for_digit_also_after_a_ki
         events.send(events.trade("LA-ONE", "3"))
         process.start()
         wait_until(lambda: read(cache, instrument="LA-ONE")[0].price == 3, "it goes on where it was killed")
+        unreadable = process.health()["loops"]["latest"]["unreadable"]
+        many = [events.trade("LA-MANY", "4"), events.trade("LA-MANY", "0"), events.trade("LA-MORE", "5")]
+        events.send(many[0], value=events.together(*many))
+        wait_until(lambda: read(cache, instrument="LA-MORE") != [], "the last of a record of many is shown")
+        assert read(cache, instrument="LA-MANY")[0].price == 4
+        assert process.health()["loops"]["latest"]["unreadable"] == unreadable + 1
         wait_until(
             lambda: (
                 groups.committed(platform.broker, GROUP, QUOTES.name)

@@ -1,17 +1,21 @@
 """Rules as people write them: in a settings file, exact, a bad one named at start; and the process can be left out."""
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from contracts.alert_rules import AlertRule
+from contracts.dataset import Framing
 from contracts.errors import TerminalError
+from contracts.quotes import QUOTES
 from deploy.stack.catalog import chosen, names, stop_order
 from orchestration.configuration import read_settings
 from orchestration.settings import Settings
 from orchestration.values import environment_of, stack_settings
 from quality.receivers import text_senders
+from spark import alert_stream
 
 FILE = """
 market_alert_urls = ["json://127.0.0.1:1/x"]
@@ -73,3 +77,11 @@ def test_the_real_time_process_can_be_left_out() -> None:
 def test_an_address_that_nobody_knows_is_named_without_giving_it_away() -> None:
     with pytest.raises(TerminalError, match=r"market_alert_urls\[1\] \(nonsense-\w{8}\).*TAPEHOUSE_MARKET_ALERT_URLS"):
         text_senders(("json://127.0.0.1:1", "nonsense://secret"), "market_alert_urls")
+
+
+def test_topics_of_many_events_a_record_are_refused_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert QUOTES.topic is not None
+    batched = replace(QUOTES, topic=replace(QUOTES.topic, framing=Framing.BATCH))
+    monkeypatch.setattr(alert_stream, "SOURCES", (batched,))
+    with pytest.raises(TerminalError, match=r"market\.quotes.*carry many events a record"):
+        alert_stream.check_rules(Settings().alerts)

@@ -1,7 +1,7 @@
 """The pipeline sends the payload first, its events when Kafka has it, and knows how far that is done."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import pytest
@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, Producer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.dataset import BATCH_EVENTS
 from contracts.errors import RetryableError, TerminalError
 from sources.collector.pipeline import Limits, Pipeline
 from sources.collector.presence import Presence
@@ -70,6 +71,10 @@ class StubWire:
     def events(self, record: TapeRecord) -> list[Derived]:
         return [Derived(n, Outgoing("events", b"k", record.payload)) for n in range(len(record.payload))]
 
+    def batch(self, topic: str, rows: Sequence[Mapping[str, object]]) -> bytes:
+        assert topic == "events"
+        return b"%d together" % len(rows)
+
 
 def make(limits: Limits | None = None) -> tuple[Pipeline, StubProducer]:
     producer = StubProducer()
@@ -105,6 +110,31 @@ def test_position_passes_a_payload_only_when_all_its_events_and_all_before_are_a
     pipeline.turn()
     assert pipeline.flow.positions == {0: 3}
     assert pipeline.flow.in_flight == pipeline.flow.in_flight_bytes == 0
+
+
+class BatchingWire(StubWire):
+    """Turns a payload of n bytes into n events of a topic that takes many in one record."""
+
+    def events(self, record: TapeRecord) -> list[Derived]:
+        events = super().events(record)
+        return [Derived(index, outgoing._replace(row={"index": index})) for index, outgoing in events]
+
+
+def test_a_payload_is_done_when_the_batches_that_hold_its_events_are() -> None:
+    producer = StubProducer()
+    pipeline = Pipeline(cast(Producer, producer), cast(Wire, BatchingWire()), Limits())
+    for data in (b"a" * (BATCH_EVENTS - 1), b"bb", b"c" * (BATCH_EVENTS - 1)):
+        pipeline.accept(payload(data))
+        producer.acknowledge("tape")
+    pipeline.turn()
+    assert [value for topic, value in producer.sent if topic == "events"] == [b"%d together" % BATCH_EVENTS] * 2
+    producer.acknowledge("events", 1)  # the end of the second payload, and the third
+    pipeline.turn()
+    assert pipeline.flow.positions == {}
+    producer.acknowledge("events", 0)
+    pipeline.turn()
+    assert pipeline.flow.positions == {0: 3}
+    assert pipeline.flow.in_flight == 0
 
 
 def test_positions_of_partitions_are_apart() -> None:

@@ -1,14 +1,17 @@
 """Bars follow the stored trades through late trades, silence and corrections; every revision stays."""
 
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestration.settings import BARS_QUERY
-from spark.bars import refresh
+from spark.bars import CELLS_APART, Minute, refresh, spans
 from spark.clocks import MINUTE, VenueClocks
 from stores.warehouse import Warehouse
 
@@ -160,3 +163,23 @@ def test_a_bar_is_final_when_the_venues_clock_or_its_silence_has_passed_it() -> 
     # Another venue's clock and silence are its own.
     clocks.hear("w", START + 10 * MINUTE, now=4000)
     assert clocks.state("v", START + MINUTE, now=5000) == "provisional"
+
+
+drawn_minutes = st.lists(
+    st.tuples(st.just("v"), st.sampled_from("abcdefgh"), st.just("s"), st.integers(0, 5000).map(lambda n: n * MINUTE)),
+    min_size=1, max_size=60, unique=True,
+)  # fmt: skip
+
+
+@given(drawn_minutes, st.sampled_from([1, 4, 16, 64]))
+def test_spans_hold_every_minute_of_their_series_and_of_no_other(minutes: list[Minute], width: int) -> None:
+    found = spans(minutes, width * MINUTE)
+    held = {(series, cell) for (low, high), some in found.items() for series in some for cell in range(low, high + 1)}
+    cells = {(minute[:3], minute[3] // (width * MINUTE)) for minute in minutes}
+    assert cells <= held
+    for (low, high), some in found.items():
+        for series in some:
+            mine = sorted(cell for one, cell in cells if one == series and low <= cell <= high)
+            assert (mine[0], mine[-1]) == (low, high)  # begins and ends where it must
+            assert all(b - a <= CELLS_APART for a, b in itertools.pairwise(mine))
+    assert sum(map(len, found.values())) <= len(minutes)

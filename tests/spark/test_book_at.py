@@ -77,7 +77,14 @@ class Books:
         self.venue = f"v{next(NUMBERS)}"
 
     def insert(self, rows: list[Row]) -> None:
-        blank = {"ingested_time": 0, "topic_id": "t", "kafka_partition": 0, "displaced_count": 0, "displaced_hash": 0}
+        blank = {
+            "ingested_time": 0,
+            "topic_id": "t",
+            "kafka_partition": 0,
+            "kafka_index": 0,
+            "displaced_count": 0,
+            "displaced_hash": 0,
+        }
         full = [{"venue": self.venue, **blank, "kafka_offset": row["message_number"], **row} for row in rows]
         token = f"{self.venue}-{next(NUMBERS)}"
         self.warehouse.insert(BOOKS.table, pa.Table.from_pylist(full, schema=SCHEMA), token=token)

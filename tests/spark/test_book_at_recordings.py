@@ -57,7 +57,14 @@ def rows_of(name: str, venue_name: str, keep: Callable[[Row], bool]) -> list[Row
 
 
 def store(warehouse: Warehouse, rows: list[Row], venue_name: str) -> None:
-    blank = {"ingested_time": 0, "topic_id": "", "kafka_partition": 0, "displaced_count": 0, "displaced_hash": 0}
+    blank = {
+        "ingested_time": 0,
+        "topic_id": "",
+        "kafka_partition": 0,
+        "kafka_index": 0,
+        "displaced_count": 0,
+        "displaced_hash": 0,
+    }
     full = [{**row, **blank, "venue": venue_name, "kafka_offset": offset} for offset, row in enumerate(rows)]
     warehouse.insert(BOOKS.table, pa.Table.from_pylist(full, schema=arrow_schema(BOOKS.columns)), token=venue_name)
 

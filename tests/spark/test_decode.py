@@ -3,18 +3,21 @@
 import io
 import json
 import struct
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import fastavro
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
 from contracts.avro import avro_schema, avro_text
 from contracts.books import BOOKS
-from contracts.dataset import Dataset
+from contracts.dataset import Dataset, Type
 from contracts.trades import TRADES
 from spark.decode import decode
+from spark.unpacking import unpack
 
 ROW: dict[str, Any] = {
     "venue": "binance", "instrument": "BTCUSDT", "id_space": "spot.trade", "trade_id": "7", "venue_sequence": 7,
@@ -50,11 +53,14 @@ def decoded(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Decode values as the stream does; the contract's reader has a default for the column that is new."""
     monkeypatch.setattr("spark.decode.avro_text", lambda dataset: json.dumps(current(dataset)))
     schemas = {CURRENT: avro_text(TRADES), PREVIOUS: json.dumps(previous(TRADES))}
+    columns = [replace(c, default=5) if c.name == "message_index" else c for c in TRADES.columns]
 
     def run(*values: bytes | None) -> list[dict[str, Any]]:
         rows = [(value, "market.trades", 0, offset) for offset, value in enumerate(values)]
         frame = spark.createDataFrame(rows, "value binary, topic string, partition int, offset bigint").coalesce(1)
-        return [row.asDict() for row in decode(frame, TRADES, schemas).collect()]
+        found = [row.asDict() for row in decode(frame, TRADES, schemas).collect()]
+        agrees(found, unpack(records(*values), replace(TRADES, columns=tuple(columns)), schemas), TRADES)
+        return found
 
     return run
 
@@ -90,6 +96,33 @@ def test_every_damaged_record_has_its_reason_and_its_bytes(decoded: Any) -> None
     assert [row["kafka_offset"] for row in rows] == list(range(len(cases)))
     for row, (value, reason) in zip(rows, cases, strict=True):
         assert row["rejected_value"] == (None if reason is None else value or b"")
+
+
+def records(*values: bytes | None) -> pa.Table:
+    """Records as unpack() takes them."""
+    size = len(values)
+    return pa.table(
+        {
+            "kafka_partition": pa.array([0] * size, pa.int32()),
+            "kafka_offset": pa.array(range(size), pa.int64()),
+            "value": pa.array(values, pa.binary()),
+        }
+    )
+
+
+def agrees(decoded: list[dict[str, Any]], unpacked: pa.Table, dataset: Dataset) -> None:
+    """Claim that what is decoded in the worker is what the JVM decodes; there, a refused row keeps what was read."""
+    status = ["kafka_partition", "kafka_offset", "rejection", "rejected_value"]
+    names = [c.name for c in dataset.wire_columns]
+    times = {c.name for c in dataset.wire_columns if c.type is Type.TIMESTAMP}
+    rows = unpacked.to_pylist()
+    assert [{name: row[name] for name in status} for row in rows] == [
+        {name: row[name] for name in status} for row in decoded
+    ]
+    assert {row["kafka_index"] for row in rows} <= {0}
+    for here, there in zip(rows, decoded, strict=True):
+        mine = {n: here[n].replace(tzinfo=None) if n in times and here[n] is not None else here[n] for n in names}
+        assert mine == {name: there[name] for name in names}
 
 
 LISTS = ("bid_prices", "bid_quantities", "ask_prices", "ask_quantities")
@@ -131,7 +164,9 @@ def test_books_are_read_digit_for_digit_and_every_broken_rule_of_their_lists_is_
     ]
     rows = [(value, "market.books", 0, offset) for offset, (value, _) in enumerate(cases)]
     frame = spark.createDataFrame(rows, "value binary, topic string, partition int, offset bigint").coalesce(1)
-    found = [row.asDict() for row in decode(frame, BOOKS, {CURRENT: avro_text(BOOKS)}).collect()]
+    schemas = {CURRENT: avro_text(BOOKS)}
+    found = [row.asDict() for row in decode(frame, BOOKS, schemas).collect()]
+    agrees(found, unpack(records(*(value for value, _ in cases)), BOOKS, schemas), BOOKS)
     assert [row["rejection"] for row in found] == [reason for _, reason in cases]
     assert {name: found[0][name] for name in LISTS} == {name: BOOK[name] for name in LISTS}
     assert {name: found[1][name] for name in LISTS} == {name: [] for name in LISTS}

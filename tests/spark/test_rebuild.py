@@ -26,7 +26,7 @@ from orchestration.prepare import MIGRATIONS
 from orchestration.settings import BARS_QUERY
 from spark.bars import refresh
 from spark.comparison import Comparison, Scratch
-from spark.deliver import WritePlan, parse_written, write_partition
+from spark.deliver import WritePlan, covered_range, write_decoded
 from spark.rebuild import rebuild_day
 from stores.arrow import arrow_schema
 from stores.lake import tape_path
@@ -120,19 +120,20 @@ class Day:
             dataset = dataset_named(name)
             keep = pa.array([number not in refused for number in rows["message_number"].to_pylist()])
             rows = rows.filter(keep)
-            rows = rows.take(pa.array(range(rows.num_rows - 1, -1, -1)))
+            rows = rows.take(pa.array(range(rows.num_rows - 1, -1, -1))).combine_chunks()
             size = rows.num_rows
             for column, values in {
                 "kafka_partition": pa.array([0] * size, pa.int32()),
                 "kafka_offset": pa.array(range(size), pa.int64()),
+                "kafka_index": pa.array([0] * size, pa.int32()),
                 "rejection": pa.nulls(size, pa.string()),
                 "rejected_value": pa.nulls(size, pa.binary()),
             }.items():
                 rows = rows.append_column(column, values)
             plan = WritePlan(name, name, "T", None, self.settings, True, dataset.table)
-            (written,) = write_partition(iter(rows.combine_chunks().to_batches()), plan)
+            written = write_decoded(rows, covered_range(rows, plan), plan)
             if dataset is TRADES:
-                touched |= set(parse_written(written["written"][0].as_py()).touched)
+                touched |= set(written.touched)
         refresh(self.warehouse, BARS_QUERY.read_text(), [(one, "final") for one in touched], known_time=1)
 
     def rebuild(self) -> dict[str, Comparison]:
