@@ -10,6 +10,7 @@ from contracts.errors import TapehouseError
 from orchestration.cli import (
     backfill,
     certify,
+    check,
     checks,
     configuration,
     data,
@@ -37,6 +38,7 @@ GROUPS = (
     certify,
     quality,
     checks,
+    check,
     incidents,
     report,
     backfill,
