@@ -48,7 +48,7 @@ def days_with_bars(answering: Any, suffix: str) -> int:
     return int(answering.warehouse.value(f"SELECT uniq(toDate(bar_time)) FROM market_bars_{suffix}"))
 
 
-def until(claim: Callable[[], bool], seconds: float = 90) -> None:
+def until(claim: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not claim():
         assert time.monotonic() < end
@@ -139,7 +139,7 @@ def test_ctrl_c_cancels_what_nobody_can_be_asked_about_and_the_rest_can_be_resum
 
     until(one_runs)
     started.send_signal(signal.SIGINT)
-    out, err = started.communicate(timeout=90)
+    out, err = started.communicate(timeout=300)
     assert started.returncode == 130, err
     state = backfills.state(running[0].id)
     assert state.status == "CANCELED"
