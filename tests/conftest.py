@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -35,6 +36,8 @@ hypothesis.settings.load_profile("shared")
 STORES = {"kafka", "registry", "warehouse", "redis"}
 # Every JVM of the tests lives for minutes: the second compiler would take a third of the machine and never pay.
 os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1"
+# What a shell starts in the background begins with Ctrl-C ignored, and hands that on to what it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # One venue: the others' heartbeats would go to the lake all the time, and make every audit read them.
 FLOW = {"replay", "collector-binance", "streams"}

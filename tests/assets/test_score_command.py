@@ -30,6 +30,7 @@ def scored(stored: Any, make_bar: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     settings = stored.store.warehouse_settings
     monkeypatch.setenv("TAPEHOUSE_WAREHOUSE_HOST", settings.host)
     monkeypatch.setenv("TAPEHOUSE_WAREHOUSE_PORT", str(settings.port))
+    monkeypatch.setenv("TAPEHOUSE_WAREHOUSE_DATABASE", settings.database)
     return stored
 
 
