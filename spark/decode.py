@@ -9,8 +9,7 @@ from pyspark.sql.avro.functions import from_avro
 from contracts.avro import avro_text
 from contracts.dataset import Dataset
 from spark.schema import broken_rule, wire_schema
-
-FRAME_BYTES = 5  # a zero byte and the schema's id in four
+from stores.records import FRAME_BYTES
 
 
 def _record(dataset: Dataset, schemas: Mapping[int, str]) -> Column:

@@ -14,8 +14,8 @@ from polars.exceptions import PanicException, PolarsError
 
 from contracts.dataset import Dataset
 from stores.arrow import arrow_schema, arrow_type
+from stores.records import FRAME_BYTES
 
-FRAME_BYTES = 5
 # What a damaged record among them costs: so many are then looked at in ever smaller parts.
 RECORDS_A_BLOCK = 200_000
 _FRAME = "tapehouse_frame"

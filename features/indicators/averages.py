@@ -2,12 +2,8 @@
 
 import talib
 
-from features.indicators.declared import Arrays, Indicator, Outputs
+from features.indicators.declared import Arrays, Indicator, Outputs, closes
 from features.indicators.series import ago, exponential, mean, ratio, recursion, window
-
-
-def _close(**_: object) -> tuple[str, ...]:
-    return ("close",)
 
 
 def _sma(a: Arrays, *, period: int) -> Outputs:
@@ -57,7 +53,7 @@ AVERAGES = (
         "mean of the last `period` closes",
         "polars",
         _sma,
-        _close,
+        closes,
         lambda period: (period - 1,),
         lambda period: window(period - 1),
         {"period": 20},
@@ -68,7 +64,7 @@ AVERAGES = (
         "s + 2 / (period + 1) x (close - s), begun with the SMA of the first `period` closes",
         "polars",
         _ema,
-        _close,
+        closes,
         lambda period: (period - 1,),
         lambda period: recursion(period - 1, 2 / (period + 1)),
         {"period": 20},
@@ -79,7 +75,7 @@ AVERAGES = (
         "weights `period` for the newest close down to 1",
         "TA-Lib",
         _wma,
-        _close,
+        closes,
         lambda period: (period - 1,),
         lambda period: window(period - 1),
         {"period": 20},
@@ -90,7 +86,7 @@ AVERAGES = (
         "smoothed between 2 / 3 and 2 / 31, squared, by how straight the last `period` closes went",
         "TA-Lib",
         _kama,
-        _close,
+        closes,
         lambda period: (period,),
         # However crooked the road, each bar takes at least the slow share.
         lambda period: recursion(period, (2 / 31) ** 2),
@@ -103,7 +99,7 @@ AVERAGES = (
         "3 e - 3 e(e) + e(e(e)) of exponential averages e",
         "polars",
         _tema,
-        _close,
+        closes,
         lambda period: (3 * (period - 1),),
         lambda period: recursion(3 * (period - 1), *[2 / (period + 1)] * 3, rest=1e-9 / 7),
         {"period": 20},
@@ -115,7 +111,7 @@ AVERAGES = (
         "change of e(e(e)) to the row before, percent",
         "polars",
         _trix,
-        _close,
+        closes,
         lambda period: (3 * (period - 1) + 1,),
         lambda period: recursion(3 * (period - 1) + 1, *[2 / (period + 1)] * 3, rest=1e-9 / 2),
         {"period": 15},
@@ -128,7 +124,7 @@ AVERAGES = (
         "EMA(fast) - EMA(slow), each begun with its own SMA; signal = EMA of that; histogram = their difference",
         "polars",
         _macd,
-        _close,
+        closes,
         lambda fast, slow, signal: (
             max(fast, slow) - 1,
             max(fast, slow) + signal - 2,
@@ -147,7 +143,7 @@ AVERAGES = (
         "close against the close `period` rows before, percent; momentum is the difference itself",
         "numpy",
         _roc,
-        _close,
+        closes,
         lambda period: (period, period),
         lambda period: window(period),
         {"period": 10},

@@ -18,6 +18,7 @@ Unit = Literal["price", "volume", "ratio"]
 
 # What may be left of inputs older than a recursive indicator's lookback: a billionth of their weight.
 SETTLED = 1e-9
+SMOOTHING = ("wilder", "sma")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +119,13 @@ def chosen(indicator: Indicator, parameters: Mapping[str, Parameter]) -> Use:
             kind = "a whole number" if isinstance(default, int) else "a number"
             raise TerminalError(f"{indicator.name}: {name} is {value!r}; it must be {kind} of at least {least:g}")
     return Use(indicator, merged)
+
+
+def closes(**_: object) -> tuple[str, ...]:
+    """Name the inputs of an indicator of closes, whatever its parameters."""
+    return ("close",)
+
+
+def ranges(**_: object) -> tuple[str, ...]:
+    """Name the inputs of an indicator of ranges, whatever its parameters."""
+    return "high", "low", "close"

@@ -3,7 +3,7 @@
 import numpy as np
 import talib
 
-from features.indicators.declared import Arrays, Floats, Indicator, Lookback, Outputs
+from features.indicators.declared import SMOOTHING, Arrays, Floats, Indicator, Lookback, Outputs, closes, ranges
 from features.indicators.series import (
     ago,
     highest,
@@ -19,16 +19,7 @@ from features.indicators.series import (
     windows,
 )
 
-SMOOTHING = ("wilder", "sma")
 TIES = ("latest", "earliest")
-
-
-def _close(**_: object) -> tuple[str, ...]:
-    return ("close",)
-
-
-def _ranges(**_: object) -> tuple[str, ...]:
-    return "high", "low", "close"
 
 
 def _rsi(a: Arrays, *, period: int, smoothing: str) -> Outputs:
@@ -105,7 +96,7 @@ OSCILLATORS = (
         "null where no close moved at all",
         "polars",
         _rsi,
-        _close,
+        closes,
         lambda period, **_: (period,),
         _rsi_lookback,
         {"period": 14, "smoothing": "wilder"},
@@ -119,7 +110,7 @@ OSCILLATORS = (
         "smooth=1 is the fast one; null where the range is 0",
         "polars",
         _stochastic,
-        _ranges,
+        ranges,
         lambda period, smooth, signal: (period + smooth - 2, period + smooth + signal - 3),
         lambda period, smooth, signal: window(period + smooth + signal - 3),
         {"period": 14, "smooth": 3, "signal": 3},
@@ -132,7 +123,7 @@ OSCILLATORS = (
         "(typical - SMA) / (0.015 x mean absolute deviation), typical = (high + low + close) / 3; null where it stands",
         "TA-Lib",
         _cci,
-        _ranges,
+        ranges,
         lambda period: (period - 1,),
         lambda period: window(period - 1),
         {"period": 20},
@@ -157,7 +148,7 @@ OSCILLATORS = (
         "100 x (4 short + 2 middle + long) / 7 of buying pressure over true range; null where one has none",
         "TA-Lib",
         _ultimate,
-        _ranges,
+        ranges,
         lambda short, middle, long: (max(short, middle, long),),
         lambda short, middle, long: window(max(short, middle, long)),
         {"short": 7, "middle": 14, "long": 28},

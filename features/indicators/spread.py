@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from features.indicators.declared import Arrays, Floats, Indicator, Lookback, Outputs
+from features.indicators.declared import SMOOTHING, Arrays, Floats, Indicator, Lookback, Outputs, closes, ranges
 from features.indicators.series import (
     ago,
     deviation,
@@ -17,16 +17,7 @@ from features.indicators.series import (
     windows,
 )
 
-SMOOTHING = ("wilder", "sma")
 FIRST = ("skip", "range")
-
-
-def _close(**_: object) -> tuple[str, ...]:
-    return ("close",)
-
-
-def _ranges(**_: object) -> tuple[str, ...]:
-    return "high", "low", "close"
 
 
 def _true_range(a: Arrays) -> Floats:
@@ -106,7 +97,7 @@ SPREAD = (
         "largest of high - low, |high - close before|, |low - close before|; null on the first bar",
         "numpy",
         _tr,
-        _ranges,
+        ranges,
         lambda: (1,),
         lambda: window(1),
     ),
@@ -117,7 +108,7 @@ SPREAD = (
         "first=range; percent is of the close",
         "polars",
         _atr,
-        _ranges,
+        ranges,
         lambda period, first, **_: (period if first == "skip" else period - 1,) * 2,
         _atr_lookback,
         {"period": 14, "smoothing": "wilder", "first": "skip"},
@@ -132,7 +123,7 @@ SPREAD = (
         "`period` moves; rating (ADXR) = mean of ADX now and `rating` rows before",
         "polars",
         _adx,
-        _ranges,
+        ranges,
         lambda period, rating: (2 * period - 1, period, period, period, 2 * period - 1 + rating),
         lambda period, rating: Lookback(
             bars=(recursion(2 * period - 1, 1 / period, 1 / period).bars or 0) + rating, rest=1e-9
@@ -148,7 +139,7 @@ SPREAD = (
         "bandwidth = (upper - lower) / middle",
         "polars",
         _bollinger,
-        _close,
+        closes,
         lambda period, width: (period - 1,) * 5,  # noqa: ARG005
         lambda period, width: window(period - 1),  # noqa: ARG005
         {"period": 20, "width": 2.0},
@@ -162,7 +153,7 @@ SPREAD = (
         "of the last `period` closes, as a population; z = (close - mean) / deviation, null where it is 0",
         "polars",
         _deviation,
-        _close,
+        closes,
         lambda period: (period - 1,) * 2,
         lambda period: window(period - 1),
         {"period": 20},
@@ -176,7 +167,7 @@ SPREAD = (
         "least squares through the last `period` closes, price per bar",
         "numpy",
         _slope,
-        _close,
+        closes,
         lambda period: (period - 1,),
         lambda period: window(period - 1),
         {"period": 14},
@@ -188,7 +179,7 @@ SPREAD = (
         "root of the sum of the last `period` squared log returns; times root(year / period) with `year` bars a year",
         "polars",
         _realised,
-        _close,
+        closes,
         lambda period, year: (period,),  # noqa: ARG005
         lambda period, year: window(period),  # noqa: ARG005
         {"period": 60, "year": 0.0},
