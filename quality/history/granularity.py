@@ -16,8 +16,9 @@ OFTEN = 0.7
 # Widths that bars are summed to, in bars; over ten bars and fewer a busy one holds the next ones by chance.
 SUMS = (15, 30, 60, 240, 390, 1440)
 SUMS_OF_DAYS = (21,)
-# What such a bar has beyond the sum of the others is its own first bar's volume: a few times their mean.
-OWN_VOLUME = 5
+# What such a bar has beyond the sum of the others is its own first bar's volume: a few times their mean, and in a burst
+# of trading as much as a quarter of all of them.
+OWN_VOLUME, OWN_SHARE = 5, 0.25
 # With a step of summer time daily bars stand at two hours of the day.
 SUMMER_TIME_SHARE, HOUR_US, HALF_A_YEAR = 0.2, 3_600_000_000, 180
 
@@ -100,7 +101,7 @@ def sums_of_neighbours(view: View) -> Iterator[Finding]:
         rows = ahead.filter(
             (pl.col("high") >= pl.col("_max"))
             & (pl.col("low") <= pl.col("_min"))
-            & (pl.col("volume") - pl.col("_sum")).is_between(0, OWN_VOLUME * pl.col("_sum") / rest)
+            & (pl.col("volume") - pl.col("_sum")).is_between(0, max(OWN_VOLUME / rest, OWN_SHARE) * pl.col("_sum"))
             & ((pl.col("high") == pl.col("_max")) | (pl.col("low") == pl.col("_min")))
             & (pl.col("close") == pl.col("_close"))
             & (pl.col("_traded") > rest / 2)

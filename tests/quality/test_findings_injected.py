@@ -31,7 +31,9 @@ def test_clean_files_have_nothing_worse_than_a_note(seed: int) -> None:
         assert [one for one in found if one.severity != "info"] == [], doc.name  # type: ignore[attr-defined]
 
 
-@settings(max_examples=60, deadline=None)
+# The checks judge by what is likely, so that some draw of chance is always missed: docs/checks.md says how many are.
+# The same draws each time tell a change of the code from that.
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.integers(1, 3), st.integers(0, 4), st.sampled_from(DEFECTS), st.integers(0, 2**32))
 def test_a_defect_is_found_with_its_rows_and_nothing_else_is_called_wrong(
     files: int, which: int, defect: Defect, seed: int
