@@ -94,8 +94,9 @@ def _source(spark: SparkSession, settings: StreamSettings, stream: Stream, start
         "startingOffsets": json.dumps({stream.topic: {str(p): o for p, o in starts.items()}}),
         "failOnDataLoss": "true",
         "maxOffsetsPerTrigger": str(stream.max_offsets),
-        "kafka.max.poll.records": "20000",
-        "kafka.max.partition.fetch.bytes": str(17 * 1024 * 1024),
+        # Every consumer keeps so much at hand, one for each partition of each topic; a larger record comes alone.
+        "kafka.max.poll.records": "5000",
+        "kafka.max.partition.fetch.bytes": str(4 * 1024 * 1024),
         "kafkaConsumer.pollTimeoutMs": "60000",
         **security_options(settings.broker),
     }

@@ -46,8 +46,8 @@ class Stages:
             .option("subscribe", job.topic)
             .option("startingOffsets", "earliest")
             .option("endingOffsets", json.dumps({job.topic: {str(p): end for p, end in job.ends.items()}}))
-            .option("kafka.max.poll.records", "20000")
-            .option("kafka.max.partition.fetch.bytes", str(17 * 1024 * 1024))
+            .option("kafka.max.poll.records", "5000")
+            .option("kafka.max.partition.fetch.bytes", str(4 * 1024 * 1024))
             .load()
         )
         if stage != "read":

@@ -44,7 +44,7 @@ class Reading:
             .option("subscribe", job.topic)
             .option("startingOffsets", "earliest")
             .option("endingOffsets", json.dumps({job.topic: {str(p): end for p, end in job.ends.items()}}))
-            .option("kafka.max.partition.fetch.bytes", str(17 * 1024 * 1024))
+            .option("kafka.max.partition.fetch.bytes", str(4 * 1024 * 1024))
             .load()
         )
         summed = partial(_summed, schemas=registry.schemas_of(settings.registry, job.topic))
