@@ -179,7 +179,7 @@ class Platform:
 def scratch_platform(port_offset: int) -> Iterator[Platform]:
     """Start the stores, with topics and tables; stop them and remove their data."""
     folder = Path(tempfile.mkdtemp(prefix="tapehouse-bench-"))
-    settings = Settings(data_dir=folder, port_offset=port_offset, venues=(VENUE,), alert_rules=RULES)
+    settings = Settings(data_dir=folder, port_offset=port_offset, venues=(VENUE,), alert_stream=True, alert_rules=RULES)
     told = stack_settings(settings)
     try:
         stack.up(told, only=SERVICES, prepare=lambda: prepare(settings))
