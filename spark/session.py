@@ -13,6 +13,7 @@ _DELTA = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.databricks.delta.schema.autoMerge.enabled": "false",
 }
+_CHECKPOINTS = "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 
 
 def open_session(name: str, settings: SparkSettings) -> SparkSession:
@@ -56,6 +57,10 @@ def open_session(name: str, settings: SparkSettings) -> SparkSession:
         "spark.sql.execution.arrow.maxRecordsPerBatch": "50000",
         "spark.sql.streaming.minBatchesToRetain": "10",
         "spark.sql.streaming.stopTimeout": "20s",
+        # A checkpoint is scratch, the ledger is the truth. Without Hadoop's native library the usual manager of its
+        # files starts dozens of processes a batch, to ask whether they are links.
+        "spark.sql.streaming.checkpointFileManagerClass": _CHECKPOINTS,
+        "spark.sql.streaming.checkpoint.fileChecksum.enabled": "false",
         "spark.log.level": "ERROR",
     } | (_DELTA if settings.delta else {})
     for key, value in config.items():
