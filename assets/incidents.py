@@ -12,7 +12,9 @@ from assets.streams import COLLECTOR_OF_KEY, TOPIC_OF_KEY
 from contracts.books import BOOKS
 from contracts.freshness import FRESHNESS
 from contracts.incidents import ALERTS, INCIDENTS
+from contracts.mutes import MUTES
 from contracts.quotes import QUOTES
+from contracts.silences import SILENCES
 from contracts.trades import TRADES
 from contracts.venue_bars import VENUE_BARS
 
@@ -25,10 +27,25 @@ _COLUMNS = ("opened", "severity", "kind", "title", "affected_rows", "next_step",
 
 _SPECS = [
     dataset_spec(
-        FRESHNESS,
+        SILENCES,
         group=QUALITY,
         kinds={"clickhouse", "table"},
         deps=[asset_key(dataset) for dataset in (TRADES, QUOTES, BOOKS, VENUE_BARS)],
+        description="Written by the sensor `freshness` from what was received. The middle one of eight weeks is what a "
+        "series does at that hour of the week.",
+    ),
+    dataset_spec(
+        MUTES,
+        group=QUALITY,
+        kinds={"clickhouse", "table"},
+        deps=[],
+        description="Written by `tapehouse mute`. A muted incident is open all the same, and told when the mute ends.",
+    ),
+    dataset_spec(
+        FRESHNESS,
+        group=QUALITY,
+        kinds={"clickhouse", "table"},
+        deps=[asset_key(dataset) for dataset in (TRADES, QUOTES, BOOKS, VENUE_BARS, SILENCES)],
         description="Written by the sensor `freshness`. Its own policy here says whether that sensor runs.",
         freshness=fresh_within(minutes=30),
     ),
@@ -37,13 +54,13 @@ _SPECS = [
         group=QUALITY,
         kinds={"clickhouse", "table"},
         deps=[asset_key(FRESHNESS), *COLLECTOR_OF_KEY, *TOPIC_OF_KEY],
-        description="Written by the sensors `freshness`, `stream_lag_or_death` and `failed_check`.",
+        description="Written by the sensors `freshness`, `open_gaps`, `stream_lag_or_death` and `failed_check`.",
     ),
     dataset_spec(
         ALERTS,
         group=QUALITY,
         kinds={"clickhouse", "table"},
-        deps=[asset_key(INCIDENTS)],
+        deps=[asset_key(INCIDENTS), asset_key(MUTES)],
         description="Written by the sensor `alerts`, which sends them to the receivers of the setting alert_urls.",
     ),
 ]
@@ -53,6 +70,8 @@ _SPECS = [
 def observe_incidents(context: dg.AssetExecutionContext, store: dg.ResourceParam[Store]) -> Iterator[dg.ObserveResult]:
     """Note the open incidents, the stale series and the alerts that wait."""
     numbers: dict[dg.AssetKey, Callable[[Store], dict[str, Any]]] = {
+        asset_key(SILENCES): silence_numbers,
+        asset_key(MUTES): mute_numbers,
         asset_key(FRESHNESS): freshness_numbers,
         asset_key(INCIDENTS): incident_numbers,
         asset_key(ALERTS): alert_numbers,
@@ -70,6 +89,23 @@ def freshness_numbers(store: Store) -> dict[str, Any]:
         counts[state] = int(count)
     rows = int(warehouse.value(f"SELECT count() FROM {FRESHNESS.table}"))
     return {"dagster/row_count": rows} | {f"{state}_series": count for state, count in counts.items()}
+
+
+def silence_numbers(store: Store) -> dict[str, Any]:
+    """Return how much is known of the series' habits."""
+    rows, series = store.warehouse().rows(
+        f"SELECT count(), uniqExact(venue, instrument, dataset) FROM {SILENCES.table} FINAL"
+    )[0]
+    return {"dagster/row_count": int(rows), "series": int(series)}
+
+
+def mute_numbers(store: Store) -> dict[str, Any]:
+    """Return how many patterns are muted now."""
+    rows, standing = store.warehouse().rows(
+        f"SELECT (SELECT count() FROM {MUTES.table}), "
+        f"(SELECT countIf(until_time > now64(6)) FROM {MUTES.table}_current)"
+    )[0]
+    return {"dagster/row_count": int(rows), "muted_patterns": int(standing)}
 
 
 def incident_numbers(store: Store) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from quality.audit import AuditReport, AuditSources, audit
 from sources.derive import derive
 from spark.comparison import Comparison, Scratch
 from spark.settings import SparkSettings, StreamSettings
+from stores.seals import require_tape
 from stores.warehouse import Warehouse
 
 
@@ -36,16 +37,18 @@ def run_rebuild(
 ) -> list[Comparison]:
     """Rebuild a day from the lake's tape in a Spark session of its own and compare it with what was streamed.
 
-    What it came to is kept in system.parity, under `run_id` or one of its own.
+    What it came to is kept in system.parity, under `run_id` or one of its own. TapeRetiredError where there is no tape
+    any more.
     """
     from spark.parity import record_parity
     from spark.rebuild import rebuild_day
     from spark.session import open_session
 
+    warehouse = Warehouse(streams.warehouse)
+    require_tape(warehouse, day)
     on_progress("starting Spark")
     scratch = Scratch.of(day, uuid.uuid4().hex[:8])
     spark = open_session(f"tapehouse-rebuild-{day}", spark_settings)
-    warehouse = Warehouse(streams.warehouse)
     try:
         found = rebuild_day(
             spark,

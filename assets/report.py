@@ -15,6 +15,7 @@ from contracts.bars import BARS
 from contracts.catalog import MARKET
 from contracts.check_results import CHECK_RESULTS
 from contracts.errors import TapehouseError
+from contracts.features import FEATURES
 from contracts.freshness import FRESHNESS
 from contracts.gaps import GAPS
 from contracts.incidents import INCIDENTS
@@ -35,7 +36,8 @@ SHOWN = (*MARKET, BARS, GAPS, QUARANTINE, SCORES, DEDUCTIONS, CHECK_RESULTS, PAR
 
 @dg.asset(
     key=REPORT_KEY,
-    deps=[asset_key(dataset) for dataset in SHOWN],
+    # Behind the features, which it does not show: it is the day's last word.
+    deps=[asset_key(dataset) for dataset in (*SHOWN, FEATURES)],
     group_name=REPORT,
     owners=OWNERS,
     kinds={"html"},

@@ -1,27 +1,25 @@
 """Make one day of a rollup in the warehouse. Knows nothing of Dagster."""
 
-import secrets
-from contextlib import suppress
 from datetime import date
 
+from assets.staged import put_in_place, staged_table
 from contracts.bars import BARS
-from contracts.errors import TapehouseError
 from contracts.rollups import Rollup
+from stores.seals import sealed_datasets
 from stores.warehouse import Warehouse, literal
 
 
 def replace_day(warehouse: Warehouse, query: str, rollup: Rollup, day: date) -> int:
     """Make the day's rows from the finer bars, put them in the place of the old ones at once, return their number.
 
-    Run again it gives the same rows; a day without bars ends up empty. A reader sees the old day or the new one.
+    Run again it gives the same rows; a day without bars ends up empty. A reader sees the old day or the new one. A day
+    that is sealed, itself or what it is made from, stays as it is.
     `query` is the text of rollup.sql.
     """
     target = rollup.dataset.table
-    # A name of its own for every attempt: two runs of one day must not fill, or empty, each other's table.
-    staged = f"{target}_staged_{secrets.token_hex(6)}"
-    _drop_abandoned(warehouse, target)
-    warehouse.run(f"CREATE TABLE {staged} AS {target}")
-    try:
+    if {rollup.dataset.name, rollup.source.name} & sealed_datasets(warehouse, day):
+        return int(warehouse.value(f"SELECT count() FROM {target} WHERE toDate(bar_time) = {{day:Date}}", {"day": day}))
+    with staged_table(warehouse, target) as staged:
         finest = rollup.source is BARS
         text = query.format(
             target=staged,
@@ -31,26 +29,5 @@ def replace_day(warehouse: Warehouse, query: str, rollup: Rollup, day: date) -> 
         )
         warehouse.run(text, {"day": day})
         count = int(warehouse.value(f"SELECT count() FROM {staged}"))
-        partition = literal(day.isoformat())
-        if count:
-            warehouse.run(f"ALTER TABLE {target} REPLACE PARTITION {partition} FROM {staged}")
-        else:
-            # ClickHouse refuses to replace by nothing, lest that be a mistake; here it is what the bars say.
-            warehouse.run(f"ALTER TABLE {target} DROP PARTITION {partition}")
-    finally:
-        with suppress(TapehouseError):
-            warehouse.run(f"DROP TABLE IF EXISTS {staged}")
+        put_in_place(warehouse, target, literal(day.isoformat()), staged, filled=count > 0)
     return count
-
-
-def _drop_abandoned(warehouse: Warehouse, target: str) -> None:
-    """Drop what runs that were killed have left: no attempt takes an hour.
-
-    A table that another run makes at this moment has no time yet, or the epoch's.
-    """
-    for (name,) in warehouse.rows(
-        "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, {prefix:String}) "
-        "AND metadata_modification_time BETWEEN '2000-01-01' AND now() - INTERVAL 1 HOUR",
-        {"prefix": f"{target}_staged_"},
-    ):
-        warehouse.run(f"DROP TABLE IF EXISTS {name}")

@@ -12,8 +12,9 @@ OWNERS = ["team:market-data"]
 
 # Dagster sorts groups by name: the numbers keep them in the order of the road.
 SOURCES, STREAMS, STORED, ROLLUPS = "1_sources", "2_streams", "3_stored", "4_rollups"
-QUALITY = "5_quality"
-REPORT = "6_report"
+FEATURES = "5_features"
+QUALITY = "6_quality"
+REPORT = "7_report"
 
 # What writes to the warehouse, or starts a Spark session, waits for its turn; dagster.yaml has the limits.
 WAREHOUSE_POOL, SPARK_POOL = "warehouse", "spark"

@@ -12,6 +12,7 @@ from contracts.alerts import MARKET_ALERTS
 from contracts.catalog import DELIVERED, MARKET
 from contracts.dataset import Dataset
 from contracts.gaps import GAPS, MARKS
+from contracts.imports import IMPORT
 from contracts.tape import tape_topic
 from sources.venues import VENUES
 
@@ -42,8 +43,9 @@ def stream_key(topic: str) -> dg.AssetKey:
 
 
 TAPE_TOPICS = {venue: tape_topic(venue).name for venue in VENUES}
+IMPORT_TOPIC = tape_topic(IMPORT).name
 TABLE_TOPICS = {d.topic.name: d for d in DELIVERED if d.topic is not None}
-TOPIC_OF_KEY = {stream_key(topic): topic for topic in (*TAPE_TOPICS.values(), *TABLE_TOPICS)}
+TOPIC_OF_KEY = {stream_key(topic): topic for topic in (*TAPE_TOPICS.values(), IMPORT_TOPIC, *TABLE_TOPICS)}
 
 VENUE_ASSETS = [
     dg.AssetSpec(
@@ -117,6 +119,7 @@ _SPECS = [
     ),
     *(_stream_spec(t, _before(d), f"to the table `{d.table}`") for t, d in TABLE_TOPICS.items()),
     *(_stream_spec(t, [collector_key(v)], "to the lake's tape") for v, t in sorted(TAPE_TOPICS.items())),
+    _stream_spec(IMPORT_TOPIC, [], "to the lake's tape (`tapehouse import` fills it)"),
 ]
 
 

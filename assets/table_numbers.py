@@ -13,6 +13,7 @@ from contracts.dataset import Dataset
 from contracts.gaps import GAPS, STATES
 from contracts.ledger import LEDGER
 from contracts.quarantine import QUARANTINE
+from contracts.seals import SEALS
 from contracts.trades import DISPLACED_TRADES, TRADES
 
 ROWS_SHOWN = 20
@@ -46,8 +47,12 @@ def trades_of_days(store: Store, days: Sequence[date]) -> dict[date, dict[str, A
 
 
 def delivered_numbers(store: Store, dataset: Dataset) -> dict[str, Any]:
-    """Return the table's rows as the ledger counts them, so that a large table need not be read."""
+    """Return the table's rows as ledger and seals count them, so that a large table need not be read."""
     warehouse = store.warehouse()
+    retired = warehouse.value(
+        f"SELECT sum(row_count) FROM {SEALS.table}_current WHERE dataset = {{name:String}} AND state = 'dropped'",
+        {"name": dataset.name},
+    )
     stored, duplicates, quarantined = warehouse.rows(
         "SELECT sum(stored_count), sum(duplicate_count), sum(quarantined_count) "
         f"FROM {LEDGER.table} FINAL WHERE sink = {{sink:String}}",
@@ -55,7 +60,7 @@ def delivered_numbers(store: Store, dataset: Dataset) -> dict[str, Any]:
     )[0]
     newest = warehouse.value(f"SELECT toUnixTimestamp64Micro(max(event_time)) FROM {dataset.table}")
     return {
-        "dagster/row_count": int(stored),
+        "dagster/row_count": int(stored) - int(retired),
         "duplicates": int(duplicates),
         "quarantined": int(quarantined),
         **_newest("newest_event", newest),

@@ -10,7 +10,7 @@ import dagster as dg
 from assets.failures import failing_by_type
 from assets.specs import DAILY, STORED, asset_key, dataset_spec, made_daily, observable
 from assets.store import Store
-from assets.streams import TABLE_TOPICS, TAPE_TOPICS, stream_key
+from assets.streams import IMPORT_TOPIC, TABLE_TOPICS, TAPE_TOPICS, stream_key
 from assets.table_numbers import (
     book_snapshot_numbers,
     changed_days,
@@ -39,7 +39,7 @@ MARK = "reported_until"
 MARK_DEPTH = 50
 
 _TABLE_STREAMS = [stream_key(topic) for topic in TABLE_TOPICS]
-_TAPE_STREAMS = [stream_key(topic) for topic in TAPE_TOPICS.values()]
+_TAPE_STREAMS = [stream_key(topic) for topic in (*TAPE_TOPICS.values(), IMPORT_TOPIC)]
 
 _BY_DAY = [
     dataset_spec(

@@ -14,10 +14,10 @@ from benchmarks.report import write_report
 from benchmarks.script import Progress
 from benchmarks.statistics import Result
 from benchmarks.table import OURS
-from benchmarks.workloads import w1, w2, w3, w4, w5
+from benchmarks.workloads import w1, w2, w3, w4, w5, w6
 
 PORT_OFFSET = 36_000
-WORKLOADS = ("w1", "w2", "w3", "w4", "w5")
+WORKLOADS = ("w1", "w2", "w3", "w4", "w5", "w6")
 W1_EVENTS, QUICK_W1_EVENTS = 5_000_000, 400_000
 W4_EVENTS, QUICK_W4_EVENTS = 10_000_000, 500_000
 W5_EVENTS, BACKLOG = 2_000_000, 10_000_000
@@ -61,6 +61,9 @@ def main(
         if "w5" in wanted:
             chosen = w5.cases(events or W5_EVENTS, events or BACKLOG)
             write_report(w5.run_w5(platform, chosen, few, progress), quick)
+        if "w6" in wanted:
+            count = events or (w6.QUICK_ROWS if quick else w6.ROWS)
+            write_report(w6.run_w6(platform, count, few, progress), quick)
 
 
 def _w1(

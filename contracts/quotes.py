@@ -3,7 +3,7 @@
 from contracts.columns import CLOCKS, EVENT_CLOCK, EVENT_TIME, FEED, INSTRUMENT, UPDATE_ID, VENUE, VENUE_SEQUENCE
 from contracts.dataset import AtMost, Column, Dataset, NotAheadOf, NotBefore, NotEmpty, NotNegative, OneOf, Topic
 from contracts.provenance import DELIVERY, DISPLACEMENT, TAPE_POSITION
-from contracts.trades import BITCOIN_GENESIS, PRICE, QUANTITY
+from contracts.trades import EARLIEST, PRICE, QUANTITY
 
 QUOTES = Dataset(
     name="market.quotes",
@@ -47,7 +47,7 @@ QUOTES = Dataset(
         AtMost("bid_price_absurd", "bid_price", "100000000000"),
         AtMost("ask_price_absurd", "ask_price", "100000000000"),
         OneOf("event_clock_unknown", "event_clock", CLOCKS),
-        NotBefore("event_time_too_old", "event_time", BITCOIN_GENESIS),
+        NotBefore("event_time_too_old", "event_time", EARLIEST),
         NotAheadOf("event_time_in_future", "event_time", "received_time", 24 * 3600),
     ),
     topic=Topic(name="market.quotes", partitions=4, retention_hours=7 * 24, key=("venue", "instrument")),

@@ -24,7 +24,12 @@ PRICE = Decimal(24, 12)
 QUANTITY = Decimal(24, 12)
 
 BITCOIN_GENESIS = 1_231_006_505_000_000  # no trade of a crypto venue is older
+# Imported securities traded before that. A count of seconds or milliseconds taken for one of microseconds, and a zero,
+# are times of January 1970.
+EARLIEST = 31_536_000_000_000
 SIDES = ("buy", "sell")
+# Recorded files of securities do not tell who was the aggressor.
+TOLD_SIDES = (*SIDES, "unknown")
 
 TRADES = Dataset(
     name="market.trades",
@@ -37,7 +42,13 @@ TRADES = Dataset(
         Column("venue_sequence", Type.INT64, "The venue's own order of trades; breaks ties of time."),
         Column("price", PRICE, "Price of one unit.", unit="quote currency"),
         Column("quantity", QUANTITY, "How much was traded.", unit="base currency or contracts"),
-        Column("side", Type.STRING, "The aggressor's side.", symbols=SIDES, repeats=True),
+        Column(
+            "side",
+            Type.STRING,
+            "The aggressor's side; unknown where nobody tells it.",
+            symbols=TOLD_SIDES,
+            repeats=True,
+        ),
         Column("trade_count", Type.INT64, "How many of the venue's single trades the record stands for."),
         Column(
             "event_time",
@@ -62,9 +73,9 @@ TRADES = Dataset(
         AtMost("quantity_absurd", "quantity", "100000000000"),
         # A minute's notional keeps 24 digits after the point, so 14 before it: a hundred trades of this size fit.
         ProductAtMost("notional_absurd", "price", "quantity", "1000000000000"),
-        OneOf("side_unknown", "side", SIDES),
+        OneOf("side_unknown", "side", TOLD_SIDES),
         Positive("trade_count_not_positive", "trade_count"),
-        NotBefore("event_time_too_old", "event_time", BITCOIN_GENESIS),
+        NotBefore("event_time_too_old", "event_time", EARLIEST),
         NotAheadOf("event_time_in_future", "event_time", "received_time", 24 * 3600),
     ),
     topic=Topic(name="market.trades", partitions=4, retention_hours=7 * 24, key=("venue", "instrument")),

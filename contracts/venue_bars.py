@@ -15,7 +15,7 @@ from contracts.dataset import (
     Type,
 )
 from contracts.provenance import DELIVERY, DISPLACEMENT, TAPE_POSITION
-from contracts.trades import BITCOIN_GENESIS, PRICE
+from contracts.trades import EARLIEST, PRICE
 
 STATES = ("provisional", "final", "unknown")
 NOT_TOLD = -1
@@ -63,7 +63,7 @@ VENUE_BARS = Dataset(
         NotNegative("volume_negative", "volume"),
         OneOf("state_unknown", "state", STATES),
         OneOf("event_clock_unknown", "event_clock", CLOCKS),
-        NotBefore("bar_time_too_old", "bar_time", BITCOIN_GENESIS),
+        NotBefore("bar_time_too_old", "bar_time", EARLIEST),
         NotAheadOf("event_time_in_future", "event_time", "received_time", 24 * 3600),
     ),
     topic=Topic(name="market.venue_bars", partitions=2, retention_hours=7 * 24, key=("venue", "instrument")),

@@ -23,8 +23,9 @@ def _m(count: int) -> timedelta:
 
 
 def _sum(name: str, rows: int) -> pl.Expr:
-    # Running sums leave a rest of what went out; amounts are not negative.
-    return pl.col(name).rolling_sum(rows).clip(0.0)
+    # Running sums leave a rest of what went out: where all of it did, that would be taken for an amount.
+    most = pl.col(name).rolling_max(rows)
+    return pl.when(most > 0).then(pl.col(name).rolling_sum(rows).clip(0.0)).when(most.is_not_null()).then(0.0)
 
 
 def _over(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
@@ -210,7 +211,14 @@ FEATURES: tuple[Feature, ...] = (
         _SHARE,
         "Mean sign of the trades of 15 minutes, each counted once.",
     ),
-    Feature("trade_sign_last", TRADES, pl.col("last_sign"), NONE, "-1 or 1", "Sign of the last trade."),
+    Feature(
+        "trade_sign_last",
+        TRADES,
+        pl.col("last_sign"),
+        NONE,
+        "-1, 0 or 1",
+        "Sign of the last trade; 0 where nobody told it.",
+    ),
     Feature(
         "trade_size_15m",
         TRADES,

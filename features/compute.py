@@ -63,12 +63,16 @@ def _computed(source: Source, features: Sequence[Feature], frames: Frames, until
     )
 
 
-def revised(stored: pl.DataFrame, computed: pl.DataFrame, known: pl.Expr | None = None) -> pl.DataFrame:
+def revised(
+    stored: pl.DataFrame, computed: pl.DataFrame, known: pl.Expr | None = None, tolerance: float = 0.0
+) -> pl.DataFrame:
     """Return the rows to append: those of `computed` that no revision is stored of, or whose last one says otherwise.
 
     stored: rows of one source as they were appended before, several known times of a moment allowed. A row whose
     values are the same is not told again. A new revision is known later than the one that it replaces; `known` is the
-    moment to tell instead of the computed one, for values that changed because code did.
+    moment to tell instead of the computed one, for values that changed because code did. `tolerance` is the share of
+    a value, or of its feature's usual size where that is more, that counts as no change: what rounding and recursive
+    averages keep of what left their window.
     """
     keys = [name for name in KEYS if name != KNOWN]
     values = [name for name in computed.columns if name not in KEYS]
@@ -76,7 +80,7 @@ def revised(stored: pl.DataFrame, computed: pl.DataFrame, known: pl.Expr | None 
     before = {name: f"{name}:before" for name in (*values, KNOWN)}
     both = computed.join(last.select(*keys, *before).rename(before), on=keys, how="left", maintain_order="left")
     same = pl.all_horizontal(
-        pl.col(before[KNOWN]).is_not_null(), *(pl.col(name).eq_missing(pl.col(before[name])) for name in values)
+        pl.col(before[KNOWN]).is_not_null(), *(_same(pl.col(name), pl.col(before[name]), tolerance) for name in values)
     )
     fresh = both.filter(~same)
     told = pl.col(KNOWN) if known is None else known
@@ -86,3 +90,8 @@ def revised(stored: pl.DataFrame, computed: pl.DataFrame, known: pl.Expr | None 
         .otherwise(pl.max_horizontal(told, pl.col(before[KNOWN]) + pl.duration(microseconds=1)))
         .alias(KNOWN)
     ).select(computed.columns)
+
+
+def _same(now: pl.Expr, before: pl.Expr, tolerance: float) -> pl.Expr:
+    size = pl.max_horizontal(now.abs(), before.abs(), before.abs().mean())
+    return now.eq_missing(before) | ((now - before).abs() <= tolerance * size).fill_null(False)

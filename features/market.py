@@ -38,16 +38,17 @@ def _bars(frames: Frames, until: datetime | None) -> pl.DataFrame:
 def _trades(frames: Frames, until: datetime | None) -> pl.DataFrame:
     columns = (*ENTITY, "event_time", "venue_sequence", "price", "quantity", "side")
     trades = needed(of_one_feed(frames["trades"], "trades"), "trades", columns)
-    buys = pl.col("side") == "buy"
+    # A side that nobody told counts on neither.
+    buys, sells = pl.col("side") == "buy", pl.col("side") == "sell"
     notional = pl.col("price") * pl.col("quantity")
     rows = (
-        trades.with_columns(notional=notional, sign=pl.when(buys).then(1.0).otherwise(-1.0))
+        trades.with_columns(notional=notional, sign=pl.when(buys).then(1.0).when(sells).then(-1.0).otherwise(0.0))
         .sort(*ENTITY, "event_time", "venue_sequence")
         .with_columns(ends("event_time"))
         .group_by(*ENTITY, EVENT, maintain_order=True)
         .agg(
             pl.col("notional").filter(buys).sum().alias("bought"),
-            pl.col("notional").filter(~buys).sum().alias("sold"),
+            pl.col("notional").filter(sells).sum().alias("sold"),
             pl.col("sign").sum().alias("signs"),
             pl.len().cast(pl.Float64).alias("trades"),
             pl.col("notional").max().alias("largest"),

@@ -1,20 +1,23 @@
-"""The job that audits, checks and scores a day and rolls it up, and the schedule that runs it for the day before."""
+"""The job that audits, checks and scores a day and makes what follows from it, and the schedule for the day before."""
 
 import dagster as dg
 
 from assets.audit import nothing_missing_nothing_twice
 from assets.checks import claims_hold
+from assets.features_asset import market_features
+from assets.indicators_asset import market_indicators
 from assets.rollups import ROLLUP_ASSETS
 from assets.scores import quality_scores
 from jobs import names
 
 DAILY = dg.define_asset_job(
     names.DAILY,
-    selection=dg.AssetSelection.assets(quality_scores, *ROLLUP_ASSETS)
+    selection=dg.AssetSelection.assets(quality_scores, *ROLLUP_ASSETS, market_indicators, market_features)
     | dg.AssetSelection.checks(nothing_missing_nothing_twice, claims_hold),
     description="Audits a day's trades, puts the suites' claims to its rows and scores it. When nothing is missing, "
     "nothing there twice, no claim about trades or bars that stops is false and no score below the threshold, makes "
-    "the bars of five minutes, an hour and the day. Running it again replaces them by the same.",
+    "the bars of five minutes, an hour and the day, then the indicators of all bars and the features. Running it again "
+    "replaces bars and indicators by the same, and appends no feature that did not change.",
     # Before what automation asks for: reports and proofs can wait, bars are waited for.
     tags={"dagster/priority": "1"},
 )

@@ -49,23 +49,23 @@ def watch(
     store: Store, health: HealthSettings, before: Watch, now: int, repository: dg.RepositoryDefinition | None = None
 ) -> tuple[dict[str, int], list[dg.AssetObservation | dg.AssetMaterialization]]:
     """Judge every series, write what is worth noting, open and close incidents; return the counts by state."""
-    from quality import freshness, freshness_store
+    from quality import freshness, freshness_store, habit, habit_store
 
     warehouse = store.warehouse()
+    if before.learns(now) and now // habit.HOUR != before.learned // habit.HOUR:
+        habit_store.learn_silences(warehouse, store.query("silences"), now)
     standing = freshness_store.read_standing(warehouse)
     heard = freshness_store.read_heard(warehouse, before.reads_from(now), with_gaps=before.learns(now))
     known = freshness.learn({series: one.known for series, one in standing.items()}, heard)
-    stale_after_ms = int(health.stale_after_s * 1_000)
-    current = freshness.judge(
-        known,
-        freshness.reference_time(known, now, live=health.live),
-        watching_since=before.at(now).since,
-        stale_after_ms=stale_after_ms,
-        noted=now,
-    )
+    stale_after_ms, since = int(health.stale_after_s * 1_000), before.at(now).since
+    reference = freshness.reference_time(known, now, live=health.live)
+    doubted = habit.doubtful(known, reference, watching_since=since, stale_after_ms=stale_after_ms)
+    habits = habit_store.read_habits(warehouse, doubted, now)
+    expected = habit.expect(known, habits, doubted, reference, watching_since=since, closures=health.closures)
+    current = freshness.judge(expected, reference, watching_since=since, stale_after_ms=stale_after_ms, noted=now)
     noted = freshness.worth_noting(standing, current.values())
     freshness_store.write_standing(warehouse, noted)
-    found = freshness.findings(current, stale_after_ms, lineage_of(repository))
+    found = freshness.findings(current, stale_after_ms, lineage_of(repository), health.page)
     counts = dict.fromkeys(FRESHNESS.column_index["state"].symbols, 0)
     for one in current.values():
         counts[one.state] += 1
@@ -81,7 +81,8 @@ def watch(
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Every minute: a series that was silent for more than five minutes (setting stale_after_s) beyond its "
-    "own expected cadence is stale and has an incident, which closes when it is heard again.",
+    "own habit at these hours of the week is stale and has an incident, which closes when it is heard again. Outside "
+    "of an exchange's sessions (setting calendars) and in maintenance windows silence is none.",
 )
 def freshness(
     context: dg.SensorEvaluationContext, store: dg.ResourceParam[Store], health: dg.ResourceParam[HealthSettings]

@@ -36,17 +36,19 @@ def vitals(view: ProcessView) -> Vitals:
     return Vitals(view.state, int(lag) if isinstance(lag, int | float) else None, reason)
 
 
-def findings_of(treatment: Treatment, seen: dict[str, Vitals], lag_limit: int, lineage: Lineage) -> Findings:
+def findings_of(treatment: Treatment, seen: dict[str, Vitals], health: HealthSettings, lineage: Lineage) -> Findings:
     """Return the sick processes as findings; the well ones are cleared."""
-    wrong = tuple(_finding(name, treatment, seen[name], lag_limit, lineage) for name in treatment.sick)
+    wrong = tuple(_finding(name, treatment, seen[name], health, lineage) for name in treatment.sick)
     return Findings(wrong, frozenset(f"stream/{name}" for name in treatment.well))
 
 
-def _finding(name: str, treatment: Treatment, vitals: Vitals, lag_limit: int, lineage: Lineage) -> Finding:
-    course = treatment.courses[name]
+def _finding(name: str, treatment: Treatment, vitals: Vitals, health: HealthSettings, lineage: Lineage) -> Finding:
+    course, lag_limit = treatment.courses[name], health.lag_limit
     dead = course.condition == DEAD
     keys = [key.to_user_string() for key in ASSETS_OF.get(name, ())]
     evidence: dict[str, Any] = {"state": vitals.state, "condition": course.condition, "restarts": course.restarts}
+    if keys and (page := health.page(keys[0])):
+        evidence["page"] = page
     if not dead:
         evidence |= {"lag_when_noticed": course.first_lag, "lag_limit": lag_limit}
     treated = (
@@ -98,7 +100,7 @@ def stream_lag_or_death(
         lag_seconds=health.lag_minutes * 60,
         hold=bool(context.instance.get_runs(dg.RunsFilter(job_name=names.RESTART, statuses=UNFINISHED), limit=1)),
     )
-    found = findings_of(treatment, seen, health.lag_limit, lineage_of(context.repository_def))
+    found = findings_of(treatment, seen, health, lineage_of(context.repository_def))
     events: list[dg.AssetObservation] = []
     told = "; ".join(one.title for one in found.wrong)
     try:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from contracts.catalog import DATASETS
 from contracts.dataset import Dataset, Topic
 from contracts.errors import TerminalError
+from contracts.imports import IMPORT
 from contracts.tape import TAPE, tape_topic
 from orchestration.settings import REPOSITORY, Settings
 from stores import broker, registry
@@ -15,8 +16,8 @@ MIGRATIONS = REPOSITORY / "sql" / "migrations"
 
 
 def topics(venues: Iterable[str]) -> list[tuple[Dataset, Topic]]:
-    """List every topic with its dataset: one tape a venue, one topic a dataset."""
-    tapes = [(TAPE, tape_topic(venue)) for venue in venues]
+    """List every topic with its dataset: one tape a venue and one of imports, one topic a dataset."""
+    tapes = [(TAPE, tape_topic(venue)) for venue in (*venues, IMPORT)]
     return tapes + [(d, d.topic) for d in DATASETS if d.topic is not None and d is not TAPE]
 
 

@@ -1,6 +1,6 @@
 """The resources that assets and jobs are given, made from the settings."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -12,12 +12,13 @@ from assets.store import Store
 from assets.thresholds import Thresholds
 from orchestration.settings import BARS_QUERY, REPOSITORY, Settings
 from orchestration.values import read_settings, stack_settings
-from stores.settings import WarehouseSettings
+from stores.settings import CacheSettings, WarehouseSettings
 
 if TYPE_CHECKING:
     from contracts.dataset import Dataset
     from quality.audit import AuditReport
     from quality.suites.results import DatasetRun
+    from serving.vectors import Row
     from spark.comparison import Comparison
 
 
@@ -68,6 +69,19 @@ class CheckResource:
         )
 
 
+@dataclass(frozen=True)
+class OnlineVectors:
+    """Shows the latest features in Redis; see Vectors."""
+
+    cache: CacheSettings
+
+    def show(self, rows: "Iterable[Row]") -> int:
+        """Set what is newer than what Redis holds and return how many rows that changed."""
+        from serving.vectors import show
+
+        return show(self.cache, rows)
+
+
 def make_resources(settings: Settings | None = None) -> dict[str, object]:
     """Return the resources by name; TerminalError names a wrong setting."""
     settings = settings or read_settings()
@@ -79,5 +93,7 @@ def make_resources(settings: Settings | None = None) -> dict[str, object]:
         "thresholds": Thresholds(Decimal(str(settings.min_score))),
         "checker": CheckResource(settings.warehouse, settings.data_dir),
         "health": settings.health,
+        "wishes": settings.retention,
         "pages": settings.pages,
+        "vectors": OnlineVectors(settings.cache),
     }

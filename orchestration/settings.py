@@ -8,8 +8,12 @@ from typing import Any
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from assets.thresholds import RetentionWishes
 from contracts.alert_rules import DEFAULT_RULES, parse_rules
 from contracts.errors import TerminalError
+from contracts.imports import IMPORT
+from contracts.retention import SHORTEST_TAPE_DAYS
+from quality.closures import Closures, parse_window
 from quality.settings import HealthSettings
 from serving.pages import Pages
 from serving.settings import LatestSettings, TellingSettings
@@ -156,6 +160,30 @@ class Settings(BaseSettings):
         default=5, gt=0, description="for how long it may be behind by more, before it is restarted"
     )
 
+    tape_retention_days: int = Field(
+        default=0, ge=0, description="for how many days the lake keeps the tape, 8 at least; 0: for ever"
+    )
+    retention_backup: str = Field(
+        default="",
+        description="folder that must hold a day's export, DATASET/YYYY-MM-DD.parquet, before the day is dropped; "
+        "empty: none is required",
+    )
+    retention_keep_venues: tuple[str, ...] = Field(
+        default=(), description="venues whose rows are never retired, as imported history is not"
+    )
+
+    gap_open_s: float = Field(
+        default=900, gt=0, description="how long a gap may be open before it is an incident: refills take a while"
+    )
+    calendars: dict[str, str] = Field(
+        default_factory=dict,
+        description="by venue, the calendar of its sessions, such as XNYS (library exchange_calendars); others never "
+        "close",
+    )
+    maintenance_windows: tuple[str, ...] = Field(
+        default=(), description='when venues are maintained, in UTC: "VENUE DAY HH:MM MINUTES", DAY mon to sun or day'
+    )
+
     api_keys: dict[str, str] = Field(
         default_factory=dict, repr=False, description="by venue, for what REST gives to customers alone; none is needed"
     )
@@ -235,12 +263,19 @@ class Settings(BaseSettings):
             warehouse=self.warehouse,
             lake=self.lake,
             scratch_dir=self.data_dir / "spark",
-            venues=self.venues,
+            venues=(*self.venues, IMPORT),
             write_interval_s=self.write_interval_s,
             slow_interval_s=self.slow_interval_s,
             archive_interval_s=self.archive_interval_s,
             book_snapshot_s=self.book_snapshot_s,
         )
+
+    @field_validator("tape_retention_days")
+    @classmethod
+    def _longer_than_in_kafka(cls, told: int) -> int:
+        if 0 < told < SHORTEST_TAPE_DAYS:
+            raise ValueError(f"{told} days; valid: 0, or {SHORTEST_TAPE_DAYS} and more: Kafka keeps a week itself")
+        return told
 
     @field_validator("alert_rules")
     @classmethod
@@ -288,7 +323,21 @@ class Settings(BaseSettings):
 
     @cached_property
     def health(self) -> HealthSettings:
-        return HealthSettings(self.live, self.stale_after_s, self.lag_limit, self.lag_minutes, self.receivers)
+        return HealthSettings(
+            live=self.live,
+            stale_after_s=self.stale_after_s,
+            lag_limit=self.lag_limit,
+            lag_minutes=self.lag_minutes,
+            gap_open_s=self.gap_open_s,
+            alert_urls=self.receivers,
+            closures=Closures(self.calendars, tuple(parse_window(text) for text in self.maintenance_windows)),
+            ui_url=self.dagster_url,
+        )
+
+    @cached_property
+    def retention(self) -> RetentionWishes:
+        backup = Path(self.retention_backup) if self.retention_backup else None
+        return RetentionWishes(self.tape_retention_days, backup, self.retention_keep_venues)
 
     @property
     def receivers(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ Plain functions of plain values; quality/receivers.py sends. Times are microseco
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -98,6 +99,8 @@ def _paragraph(notice: Notice) -> str:
         lines.append(f"what to do: {one.next_step}")
         if one.downstream:
             lines.append(f"touches: {one.downstream}")
+        if page := json.loads(one.evidence or "{}").get("page"):
+            lines.append(f"evidence: {page}")
     return "\n".join([*lines, f"incident {one.incident_id}"])
 
 

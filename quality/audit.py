@@ -1,6 +1,7 @@
 """The audit: what the tape says, what Kafka delivered, what the ledger closed and what the tables hold, compared.
 
-Each comparison counts what is missing and what is there twice. Nothing is repaired here.
+Each comparison counts what is missing and what is there twice. Nothing is repaired here. Where a day was retired, its
+seal stands for its rows.
 """
 
 import time
@@ -13,12 +14,16 @@ from contracts.dataset import Dataset
 from contracts.gaps import GAPS
 from contracts.ledger import LEDGER
 from contracts.quarantine import QUARANTINE
-from contracts.tape import tape_topic
+from contracts.retention import retention_of
+from contracts.seals import SEALS
+from contracts.tape import TAPE, tape_topic
 from quality.on_tape import Derive, compare_lake, compare_tape
 from stores import broker
 from stores.columns import content_hash
+from stores.seals import read_seals, sealed_rows
 from stores.settings import BrokerSettings, LakeSettings
-from stores.warehouse import Warehouse
+from stores.tape_days import tape_days
+from stores.warehouse import Warehouse, literal
 
 _MODULUS = 1 << 64
 
@@ -124,7 +129,7 @@ def _deliveries(
             yield replace(row, dataset=_concerned(topic))
     for topic, dataset in datasets.items():
         on_progress(f"{dataset.name}: ledger against table")
-        for partition, *numbers in _ledger_to_table(sources.warehouse, dataset, topic):
+        for partition, *numbers in ledger_to_table(sources.warehouse, dataset, topic):
             yield replace(_row("ledger to table", topic, partition, *numbers), dataset=_concerned(topic))
     for topic, partition, *numbers in _ledger_to_quarantine(sources.warehouse):
         yield replace(_row("ledger to quarantine", topic, partition, *numbers), dataset=_concerned(topic))
@@ -134,7 +139,7 @@ def _tape(
     sources: AuditSources, day: date | None, began: datetime, on_progress: Callable[[str], None]
 ) -> Iterable[AuditRow]:
     on_progress("ledger against lake")
-    for numbers in compare_lake(sources.lake, _lake_ledger(sources.warehouse)):
+    for numbers in compare_lake(sources.lake, _lake_ledger(sources.warehouse), _retired_tape(sources)):
         yield AuditRow("ledger to lake", *numbers)
     on_progress("tape against tables")
     for dataset, numbers in compare_tape(sources.lake, sources.warehouse, sources.derive, day, began):
@@ -187,7 +192,8 @@ def covered(ranges: Iterable[tuple[int, int]], end: int) -> tuple[int, int, int]
     return held, missing + max(end - reached, 0), twice
 
 
-def _ledger_to_table(warehouse: Warehouse, dataset: Dataset, topic: str) -> list[tuple[int, int, int, int, int]]:
+def ledger_to_table(warehouse: Warehouse, dataset: Dataset, topic: str) -> list[tuple[int, int, int, int, int]]:
+    """Return by partition rows and hashes, by the ledger, and as the table and the seals of retired days have them."""
     # A row that took another's place is not new: the ledger counted its grain with the first one.
     sql = f"""
         SELECT partition, sum(wanted), sum(held), sum(wanted_hash), sum(held_hash) FROM
@@ -198,11 +204,22 @@ def _ledger_to_table(warehouse: Warehouse, dataset: Dataset, topic: str) -> list
             UNION ALL
             SELECT kafka_partition, 0, 1, toUInt64(0), {content_hash(dataset)}
             FROM {dataset.table} FINAL
-            {"WHERE topic = {topic:String}" if dataset is QUARANTINE else ""}
+            WHERE {"topic = {topic:String}" if dataset is QUARANTINE else f"NOT {sealed_rows(dataset)}"}
+            {_sealed(dataset)}
         )
         GROUP BY partition ORDER BY partition"""
     found = warehouse.rows(sql, {"sink": f"warehouse.{dataset.table}", "topic": topic})
     return [(int(p), int(w), int(h), int(wh), int(hh)) for p, w, h, wh, hh in found]
+
+
+def _sealed(dataset: Dataset) -> str:
+    """Write the part of a query that counts in what seals stand for."""
+    if retention_of(dataset) is None:
+        return ""
+    return (
+        f"UNION ALL SELECT kafka_partition, 0, row_count, toUInt64(0), content_hash FROM {SEALS.table}_current "
+        f"WHERE dataset = {literal(dataset.name)}"
+    )
 
 
 def _ledger_to_quarantine(warehouse: Warehouse) -> list[tuple[str, int, int, int, int, int]]:
@@ -226,3 +243,14 @@ def _lake_ledger(warehouse: Warehouse) -> list[tuple[str, str, int, int, int]]:
         "WHERE sink = 'lake.tape' GROUP BY topic, topic_id, kafka_partition ORDER BY ALL"
     )
     return [(str(t), str(i), int(p), int(n), int(h) % _MODULUS) for t, i, p, n, h in found]
+
+
+def _retired_tape(sources: AuditSources) -> list[tuple[str, int, int, int]]:
+    """Return what seals stand for: topic id, partition, count, hash. A day that is still there stands for itself."""
+    seals = read_seals(sources.warehouse, "dataset = {dataset:String}", {"dataset": TAPE.name})
+    there = {(one.venue, one.day) for one in tape_days(sources.lake)} if seals else set()
+    return [
+        (one.topic_id, one.kafka_partition, one.row_count, one.content_hash)
+        for one in seals
+        if (one.venue, one.day) not in there
+    ]

@@ -4,7 +4,7 @@ Age counts from when the collector received the last of it, not from event time:
 feed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -132,16 +132,21 @@ def worth_noting(previous: Mapping[Series, Freshness], current: Iterable[Freshne
     return [one for one in current if due(one)]
 
 
-def findings(standing: Mapping[Series, Freshness], stale_after_ms: int, lineage: Lineage | None = None) -> Findings:
-    """Return the stale series as findings, and the subjects of the fresh ones."""
+def findings(
+    standing: Mapping[Series, Freshness],
+    stale_after_ms: int,
+    lineage: Lineage | None = None,
+    page_of: Callable[[str], str] = lambda _: "",
+) -> Findings:
+    """Return the stale series as findings, and the subjects of the fresh ones; `page_of` names an asset's page."""
     lineage = lineage or Lineage()
     return Findings(
-        tuple(_finding(one, stale_after_ms, lineage) for one in standing.values() if one.state == "stale"),
+        tuple(_finding(one, stale_after_ms, lineage, page_of) for one in standing.values() if one.state == "stale"),
         frozenset(one.series.subject for one in standing.values() if one.state == "fresh"),
     )
 
 
-def _finding(one: Freshness, stale_after_ms: int, lineage: Lineage) -> Finding:
+def _finding(one: Freshness, stale_after_ms: int, lineage: Lineage, page_of: Callable[[str], str]) -> Finding:
     series, known = one.series, one.known
     key = series.dataset.replace(".", "/")
     return Finding(
@@ -156,6 +161,7 @@ def _finding(one: Freshness, stale_after_ms: int, lineage: Lineage) -> Finding:
             "last_received_time": _iso(known.last_received),
             "last_event_time": _iso(known.last_event),
             "tolerated_ms": stale_after_ms,
+            **({"page": page} if (page := page_of("system/freshness")) else {}),
         },
         upstream=lineage.upstream(key, series.venue),
         downstream=lineage.downstream(key),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from contracts.books import BOOKS
 from contracts.dataset import Dataset
 from contracts.freshness import FRESHNESS
+from contracts.imports import CONNECTION_PREFIX
 from contracts.ledger import LEDGER
 from contracts.quotes import QUOTES
 from contracts.trades import TRADES
@@ -61,7 +62,7 @@ def read_heard(warehouse: "Warehouse", since: int, *, with_gaps: bool) -> dict[S
 
 
 def _heard(warehouse: "Warehouse", dataset: Dataset, since: int, with_gaps: bool) -> dict[Series, Heard]:
-    first = _first_offset(warehouse, dataset, since)
+    first = first_offset(warehouse, dataset, since)
     if first is None:
         return {}
     # Silences in whole seconds: how many of each length.
@@ -75,6 +76,7 @@ def _heard(warehouse: "Warehouse", dataset: Dataset, since: int, with_gaps: bool
             {gaps if with_gaps else "[], [], []"}
         FROM {dataset.table}
         WHERE kafka_offset >= {{first:Int64}} AND received_time >= fromUnixTimestamp64Micro({{since:Int64}}, 'UTC')
+            AND NOT startsWith(connection_id, '{CONNECTION_PREFIX}') -- nobody expects more of a file
         GROUP BY venue, instrument""",
         {"first": first, "since": since},
     )
@@ -86,7 +88,7 @@ def _heard(warehouse: "Warehouse", dataset: Dataset, since: int, with_gaps: bool
     }
 
 
-def _first_offset(warehouse: "Warehouse", dataset: Dataset, since: int) -> int | None:
+def first_offset(warehouse: "Warehouse", dataset: Dataset, since: int) -> int | None:
     """Return the lowest offset delivered since then: tables are indexed by it, not by the time of receipt."""
     count, first = warehouse.rows(
         f"SELECT count(), min(first_offset) FROM {LEDGER.table} "

@@ -10,15 +10,17 @@ import xxhash
 
 from contracts.catalog import MARKET
 from contracts.dataset import Dataset
+from contracts.imports import CONNECTION_PREFIX
 from contracts.quarantine import QUARANTINE
 from contracts.tape import TAPE, tape_topic
 from stores.lake import read_tape
+from stores.seals import SealedSpan, sealed_rows, sealed_spans, sealed_tape
 from stores.settings import LakeSettings
+from stores.tape_days import SPARK_SEED
 from stores.warehouse import Warehouse
 
 Numbers = tuple[str, int, int, int, int, int]  # topic, partition, expected, found, missing, twice
 
-SPARK_SEED = 42  # of Spark's xxhash64, which the archive computes
 POSITION = ["connection_id", "message_number", "message_index"]
 PAYLOADS_AT_ONCE = 10_000
 
@@ -31,8 +33,15 @@ class Derive(Protocol):
     ) -> dict[str, pa.Table]: ...
 
 
-def compare_lake(lake: LakeSettings, closed: Iterable[tuple[str, str, int, int, int]]) -> Iterator[Numbers]:
-    """Compare rows and payload hashes with the ledger's (topic, topic id, partition, count, hash)."""
+def compare_lake(
+    lake: LakeSettings,
+    closed: Iterable[tuple[str, str, int, int, int]],
+    retired: Iterable[tuple[str, int, int, int]] = (),
+) -> Iterator[Numbers]:
+    """Compare rows and payload hashes with the ledger's (topic, topic id, partition, count, hash).
+
+    `retired` is what was dropped from the lake: topic id, partition, count, hash.
+    """
     frames = []
     for batch in read_tape(lake, ["topic_id", "kafka_partition", "kafka_offset", "payload"]):
         hashes = [xxhash.xxh64_intdigest(payload, SPARK_SEED) for payload in batch["payload"].to_pylist()]
@@ -43,6 +52,9 @@ def compare_lake(lake: LakeSettings, closed: Iterable[tuple[str, str, int, int, 
         for (topic_id, partition), rows in pl.concat(frames).group_by("topic_id", "kafka_partition"):
             digest = sum(rows["digest"].to_list()) % (1 << 64)
             found[str(topic_id), int(str(partition))] = (rows.height, rows["kafka_offset"].n_unique(), digest)
+    for topic_id, partition, count, digest in retired:
+        held, distinct, hashed = found.get((topic_id, partition), (0, 0, 0))
+        found[topic_id, partition] = (held + count, distinct + count, (hashed + digest) % (1 << 64))
     ledger = {(topic_id, partition): (topic, count, digest) for topic, topic_id, partition, count, digest in closed}
     for key in sorted({*ledger, *found}):
         topic, count, digest = ledger.get(key, ("tape (not in the ledger)", 0, 0))
@@ -58,6 +70,7 @@ def compare_tape(
     """Parse the tape again and look for every event: among the stored rows by its grain, or in quarantine.
 
     Only what was received before `until` is compared: tables and lake do not keep the same pace.
+    What was retired, of the tables or of the tape, is compared no more.
     Also the other way round: a stored row that no payload of the tape explains is missing from the tape. Yields the
     dataset's name with the numbers.
     """
@@ -65,11 +78,14 @@ def compare_tape(
     derived: dict[str, list[pl.DataFrame]] = {name: [] for name in wanted}
     # An event may be stamped up to a day ahead of its receipt (a rule of its contract), never more.
     since = None if day is None else day - timedelta(days=1)
+    sealed = {dataset.name: sealed_spans(warehouse, dataset.name) for dataset in (TAPE, *MARKET)}
     columns = [*(column.name for column in TAPE.wire_columns), "kafka_partition"]
     for batch in read_tape(lake, columns, since=since, rows=PAYLOADS_AT_ONCE):
         partitions = pl.DataFrame(pl.from_arrow(batch.select([*POSITION[:2], "kafka_partition"])))
         for name, rows in derive(batch, wanted).items():
             frame = pl.DataFrame(pl.from_arrow(rows)).filter(pl.col("received_time") < until)
+            frame = _open(frame, "received_time", sealed[TAPE.name])
+            frame = _open(frame, "event_time", sealed.get(name, ()))
             derived[name].append(frame.join(partitions, on=POSITION[:2], how="left"))
     quarantined = _quarantined(warehouse)
     for dataset in MARKET:
@@ -78,6 +94,15 @@ def compare_tape(
             yield dataset.name, numbers
     for numbers in _refused(derived[QUARANTINE.name], quarantined):
         yield QUARANTINE.name, numbers
+
+
+def _open(frame: pl.DataFrame, clock: str, sealed: Sequence[SealedSpan]) -> pl.DataFrame:
+    """Leave out the rows of sealed days, but no imported ones."""
+    late = pl.lit(value=False)
+    at = pl.col(clock).dt.timestamp("us")
+    for venue, start, end in sealed:
+        late = late | ((pl.col("venue") == venue) & (at >= start) & (at < end))
+    return frame.filter(~late | pl.col("connection_id").str.starts_with(CONNECTION_PREFIX)) if sealed else frame
 
 
 def _kept(dataset: Dataset) -> list[str]:
@@ -119,7 +144,7 @@ def _by_partition(events: pl.DataFrame, lost: pl.DataFrame) -> Iterator[Numbers]
 
 
 def _stored(dataset: Dataset, warehouse: Warehouse, day: date | None, until: datetime) -> pl.DataFrame:
-    where = f"received_time < '{until:%Y-%m-%d %H:%M:%S.%f}'"
+    where = f"received_time < '{until:%Y-%m-%d %H:%M:%S.%f}' AND NOT {sealed_rows(dataset)} AND NOT {sealed_tape()}"
     if day is not None:
         start = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - only its text is used
         where += f" AND event_time >= '{start}' AND event_time < '{start + timedelta(days=1)}'"

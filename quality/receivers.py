@@ -11,6 +11,7 @@ from contracts.errors import TerminalError
 from contracts.incidents import ALERTS
 from quality.alerts import CLOSED, PENDING, Attempt, Message, Pace, deliver
 from quality.incidents import SECOND, read_since
+from quality.mutes import audible, read_mutes
 
 if TYPE_CHECKING:
     from stores.warehouse import Warehouse
@@ -103,7 +104,8 @@ def send_owed(warehouse: "Warehouse", urls: Iterable[str], now: int, pace: Pace 
     told = receivers(urls)
     if not told:
         return []
-    incidents = read_since(warehouse, now - NEWS)
+    # What is muted is still owed, and told when the mute ends.
+    incidents = audible(read_since(warehouse, now - NEWS), read_mutes(warehouse, now), now)
     if not incidents:
         return []
     ids = {"ids": [one.incident_id for one in incidents]}

@@ -10,12 +10,14 @@ from typing import Any
 import pyarrow as pa
 
 from contracts.bars import BARS
+from contracts.catalog import MARKET
 from contracts.dataset import Dataset
 from contracts.scores import BAR_SCORES, DEDUCTIONS, DIMENSIONS, SCORES
 from quality.findings import Bar, Context, Counted, Instrument, bar_findings, day_findings
 from quality.measures import Measures, read_measures
 from quality.score import Deduction, Score, deductions_of, score_of
 from stores.arrow import arrow_schema
+from stores.seals import sealed_datasets
 from stores.warehouse import Warehouse
 
 # The streams recompute a bar in the write after its trades; what is younger than this may be on its way.
@@ -78,8 +80,11 @@ def score_day(
 ) -> DayScores:
     """Score a day, of one venue or of all, and write what changed; run again on the same data it writes nothing.
 
-    `query` returns the text of a named query; `counted` names by venue the series whose trade ids have no holes.
+    `query` returns the text of a named query; `counted` names by venue the series whose trade ids have no holes. A day
+    of which anything is sealed keeps the scores that it has: what they were measured by is gone.
     """
+    if sealed_datasets(warehouse, day) & {dataset.name for dataset in (*MARKET, BARS)}:
+        return stored_scores(warehouse, day, venue)
     now = now or datetime.now(UTC)
     scores, bars = compute(read_measures(warehouse, query, day, now - SETTLING), counted)
     if venue:
@@ -91,6 +96,27 @@ def score_day(
     for dataset, rows in ((DEDUCTIONS, new_deductions), (BAR_SCORES, new_bars), (SCORES, new_scores)):
         _write(warehouse, dataset, rows, now)
     return DayScores(day, scores, len(bars), len(new_scores), len(new_deductions), len(new_bars))
+
+
+def stored_scores(warehouse: Warehouse, day: date, venue: str = "") -> DayScores:
+    """Return the scores of a day as they are stored, worst first."""
+    at = "WHERE day_time = toDateTime64({day:Date}, 6, 'UTC') AND ({venue:String} = '' OR venue = {venue:String})"
+    asked = {"day": day, "venue": venue}
+    lost: dict[tuple[str, str], list[Deduction]] = {}
+    for of_venue, instrument, *values in warehouse.rows(
+        f"SELECT venue, instrument, {', '.join(Deduction.__slots__)} FROM {DEDUCTIONS.table}_current {at}", asked
+    ):
+        lost.setdefault((of_venue, instrument), []).append(Deduction(*values))
+    found = warehouse.rows(f"SELECT venue, instrument, {', '.join(_VALUES)} FROM {SCORES.table}_current {at}", asked)
+    scores = [InstrumentScore(v, i, Score(*values), tuple(lost.get((v, i), ()))) for v, i, *values in found]
+    bars = int(
+        warehouse.value(
+            f"SELECT uniqExact(venue, instrument, id_space, bar_time) FROM {BAR_SCORES.table} "
+            "WHERE toDate(bar_time) = {day:Date} AND ({venue:String} = '' OR venue = {venue:String})",
+            asked,
+        )
+    )
+    return DayScores(day, tuple(sorted(scores, key=lambda one: (one.score.score, one.venue, one.instrument))), bars)
 
 
 def last_day(warehouse: Warehouse) -> date | None:

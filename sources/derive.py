@@ -45,7 +45,7 @@ def _refused(event: Rejected, record: TapeRecord, index: int) -> dict[str, objec
         "venue": record.venue,
         "reason": event.reason,
         "detail": event.detail,
-        "payload": record.payload,
+        "payload": event.part or record.payload,
         "received_time": record.received_time,
         "connection_id": record.connection_id,
         "message_number": record.message_number,

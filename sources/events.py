@@ -14,6 +14,7 @@ REJECTIONS: dict[str, str] = {
     "id_out_of_range": "An id is negative or beyond 63 bits.",
     "time_out_of_range": "The time lies outside the years 1 to 9999, which is all that a timestamp can hold.",
     "bad_symbol": "The symbol is empty, longer than 59 characters, or holds characters that nobody can print.",
+    "vendor_doubts": "The file itself marks the row as suspicious.",
     "contract_misfit": "The row does not fit its contract; the parser has a fault that this row shows.",
 }
 
@@ -48,12 +49,14 @@ class Accepted:
 class Rejected:
     """An event that goes to quarantine. `reason` is a word of REJECTIONS, `dataset` what it was meant for.
 
-    A payload that can't be said to be meant for any dataset names the tape.
+    A payload that can't be said to be meant for any dataset names the tape. `part` is what of the payload was not
+    accepted, where that can be told; empty: all of it.
     """
 
     dataset: str
     reason: str
     detail: str
+    part: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

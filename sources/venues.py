@@ -1,7 +1,8 @@
 """The venues by name. A venue is added here and in a folder of its own; docs/add-a-venue.md is the checklist."""
 
 from contracts.errors import TerminalError
-from sources import binance, coinbase, generic, kraken
+from contracts.imports import IMPORT
+from sources import binance, coinbase, generic, importing, kraken
 from sources.endpoints import Venue
 
 # Those with a folder of their own; any other that ccxt knows is polled by sources.generic.
@@ -13,6 +14,8 @@ def venue(name: str) -> Venue:
     known = VENUES.get(name)
     if known is not None:
         return known
+    if name == IMPORT:
+        return importing.VENUE
     if generic.known(name):
         return generic.venue(name)
     raise TerminalError(

@@ -16,6 +16,7 @@ from contracts.alerts import MARKET_ALERTS
 from contracts.avro import avro_text
 from contracts.dataset import Dataset, Framing
 from contracts.errors import RetryableError, TerminalError
+from contracts.imports import CONNECTION_PREFIX
 from contracts.quotes import QUOTES
 from contracts.trades import TRADES
 from spark.alert_settings import AlertSettings
@@ -95,7 +96,8 @@ class AlertStream:
             WHEN rejection = 'unknown_schema_id' AND schema_id NOT IN ({refused})
             THEN CAST(raise_error(concat('schema id ', schema_id, ' of {topic} is not known')) AS BOOLEAN)
             ELSE rejection IS NULL END"""
-        return decoded.where(accepted)
+        # Imported history is not news.
+        return decoded.where(accepted).where(~f.col("connection_id").startswith(CONNECTION_PREFIX))
 
     def _records(self, found: DataFrame) -> DataFrame:
         assert MARKET_ALERTS.topic is not None

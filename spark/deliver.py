@@ -25,6 +25,7 @@ from stores import broker
 from stores.columns import content_hash
 from stores.hashing import combine, content_hashes
 from stores.ledger import Delivery, write_token
+from stores.seals import SealedSpan
 from stores.settings import BrokerSettings, WarehouseSettings
 from stores.warehouse import Warehouse, literal, patiently, tuples
 
@@ -48,6 +49,7 @@ class WritePlan:
     table: str
     quarantine_table: str = QUARANTINE.table
     schemas: Mapping[int, str] = field(default_factory=dict)  # of the topic, by id
+    sealed: tuple[SealedSpan, ...] = ()  # what of the dataset is retired
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def write_partition(batches: Iterator[pa.RecordBatch], plan: WritePlan) -> Itera
     del collected  # as large as the records themselves
     covered = covered_range(records, plan)
     with watch.stage("decode"):
-        rows = unpack(records, dataset_named(plan.dataset), plan.schemas)
+        rows = unpack(records, dataset_named(plan.dataset), plan.schemas, plan.sealed)
     del records
     written = write_decoded(rows, covered, plan, watch)
     text = json.dumps(asdict(replace(written, seconds=watch.seconds)))

@@ -11,6 +11,7 @@ from contracts.parity import PARITY
 from spark.comparison import Comparison, InstrumentComparison
 from spark.differences import NOWHERE
 from stores.arrow import arrow_schema
+from stores.seals import sealed_datasets
 from stores.warehouse import Warehouse
 
 _OF_DAY = "day_time = toDateTime64({day:Date}, 6, 'UTC')"
@@ -22,16 +23,17 @@ def record_parity(
     """Write a row for each instrument of each table as the day's next revision, and return how many they were.
 
     What an earlier rebuild had found and this one finds on neither side is written as nothing on both: else the view
-    would go on telling of it.
+    would go on telling of it. What is sealed was not compared, and keeps what it came to.
     """
     instruments = [one for table in found for one in table.instruments]
+    sealed = sealed_datasets(warehouse, day)
     present = {(one.venue, one.instrument, one.dataset) for one in instruments}
     for venue, instrument, dataset in warehouse.rows(
         f"SELECT venue, instrument, dataset FROM {PARITY.table}_current "
         f"WHERE {_OF_DAY} AND (streamed_count > 0 OR rebuilt_count > 0)",
         {"day": day},
     ):
-        if (venue, instrument, dataset) not in present:
+        if dataset not in sealed and (venue, instrument, dataset) not in present:
             instruments.append(InstrumentComparison(dataset, venue, instrument, 0, 0, 0, 0))
     if not instruments:
         return 0

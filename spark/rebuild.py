@@ -23,6 +23,7 @@ from spark.deliver import connection
 from spark.schema import broken_rule, wire_schema
 from stores.arrow import arrow_schema
 from stores.lake import open_tape, tape_path
+from stores.seals import sealed_datasets
 from stores.settings import LakeSettings, WarehouseSettings
 from stores.warehouse import Warehouse
 
@@ -122,9 +123,11 @@ def rebuild_day(
 ) -> list[Comparison]:
     """Rebuild a day's rows of every market dataset, and its bars, into `scratch`; compare them with what was streamed.
 
-    The tape is parsed once. A dataset without a row on either side is left out.
+    The tape is parsed once. A dataset without a row on either side is left out, and so is one of which the day is
+    sealed.
     """
     warehouse = Warehouse(warehouse_settings)
+    sealed = sealed_datasets(warehouse, day)
     scratch.create(warehouse)
     on_progress("parsing the tape")
     # An event may be stamped up to a day ahead of its receipt (a rule of its contract) and arrive any time later.
@@ -141,10 +144,12 @@ def rebuild_day(
     found = [
         compare_day(warehouse, dataset, f"{dataset.table} FINAL", f"{scratch.table(dataset)} FINAL", "event_time", day)
         for dataset in MARKET
+        if dataset.name not in sealed
     ]
     bars = f"{scratch.table(BARS)} FINAL"
     trades = f"{scratch.table(TRADES)} FINAL"
-    found.append(compare_day(warehouse, BARS, f"{BARS.table}_current", bars, "bar_time", day, trades))
+    if BARS.name not in sealed:
+        found.append(compare_day(warehouse, BARS, f"{BARS.table}_current", bars, "bar_time", day, trades))
     return [one for one in found if one.streamed_count or one.rebuilt_count]
 
 

@@ -29,6 +29,7 @@ from spark.settings import StreamSettings
 from spark.stages import Stages
 from stores import broker, lake, registry
 from stores.ledger import Delivery, close_ranges, next_offsets
+from stores.seals import SealedDays
 from stores.settings import RegistrySettings
 from stores.warehouse import Warehouse, patiently
 
@@ -163,7 +164,8 @@ class StreamRunner:
         starts = {partition: closed.get(partition, 0) for partition in ends}
         book = SchemaBook(settings.registry, stream.topic)
         handle = self._archive if stream.dataset is TAPE else self._write
-        batch: Callable[[DataFrame, int], None] = partial(self._batch, stream, plan, book, warehouse, handle)
+        sealed = SealedDays(warehouse, stream.dataset)
+        batch: Callable[[DataFrame, int], None] = partial(self._batch, stream, plan, book, sealed, warehouse, handle)
         # The ledger says where to go on. The checkpoint is scratch: a lost or stale one can neither skip nor repeat.
         checkpoint = settings.scratch_dir / "checkpoints" / f"{stream.topic}-{uuid.uuid4().hex}"
         self.progress[stream.topic] = {
@@ -193,6 +195,7 @@ class StreamRunner:
         stream: Stream,
         plan: WritePlan,
         book: SchemaBook,
+        sealed: SealedDays,
         warehouse: Warehouse,
         handle: Callable[[DataFrame, SchemaBook, WritePlan, Stages], list[Delivery]],
         records: DataFrame,
@@ -201,7 +204,7 @@ class StreamRunner:
         watch = Stages()
         with watch.stage("batch"):
             fresh = patiently(book.refresh)
-            plan = replace(plan, schemas_fresh=fresh)
+            plan = replace(plan, schemas_fresh=fresh, sealed=sealed.spans())
             deliveries = handle(records, book, plan, watch)
             with watch.stage("ledger"):
                 patiently(lambda: close_ranges(warehouse, deliveries))

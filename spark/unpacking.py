@@ -4,7 +4,7 @@ What spark/decode.py says of single records in the JVM, this says of them here, 
 costs a third of handing over columns.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,9 +14,11 @@ import pyarrow as pa
 from contracts.dataset import Dataset
 from contracts.errors import TerminalError
 from spark.judging import broken_rules
+from spark.sealed import behind_seals
 from stores.arrow import arrow_schema
 from stores.avro_blocks import BlockDecoder
 from stores.records import ARROW_MARK, FRAME_BYTES, MAGIC, BatchDecoder, pack
+from stores.seals import SealedSpan
 
 Ints = npt.NDArray[np.int64]
 NOT_FRAMED, UNKNOWN, UNDECODABLE = "not_framed", "unknown_schema_id", "undecodable"
@@ -39,12 +41,15 @@ class _Found:
         self.index.append(index)
 
 
-def unpack(records: pa.Table, dataset: Dataset, schemas: Mapping[int, str]) -> pa.Table:
+def unpack(
+    records: pa.Table, dataset: Dataset, schemas: Mapping[int, str], sealed: Sequence[SealedSpan] = ()
+) -> pa.Table:
     """Return the events of records, in their order.
 
     Takes kafka_partition, kafka_offset and value; returns the first two, kafka_index, rejection (the reason, null where
     accepted), rejected_value (null where accepted) and the contract's wire columns. What can't be read stays one row,
-    with its bytes; an event that breaks a rule has its record's or, from a batch, a batch of itself alone.
+    with its bytes; an event that breaks a rule has its record's or, from a batch, a batch of itself alone. So has
+    an event of a day that is sealed.
     """
     values = records["value"].combine_chunks()
     heads = _heads(values)
@@ -60,7 +65,7 @@ def unpack(records: pa.Table, dataset: Dataset, schemas: Mapping[int, str]) -> p
             continue
         _singles(found, values, np.flatnonzero(mine & ~batched), dataset, schemas[schema_id])
         _batches(found, values, np.flatnonzero(mine & batched), dataset)
-    return _rows(records, values, ids, batched, found, dataset)
+    return _rows(records, values, ids, batched, found, dataset, sealed)
 
 
 def _heads(values: pa.Array) -> npt.NDArray[np.uint8]:
@@ -102,13 +107,19 @@ def _batches(found: _Found, values: pa.Array, rows: Ints, dataset: Dataset) -> N
 
 
 def _rows(
-    records: pa.Table, values: pa.Array, ids: Ints, batched: npt.NDArray[np.bool_], found: _Found, dataset: Dataset
+    records: pa.Table,
+    values: pa.Array,
+    ids: Ints,
+    batched: npt.NDArray[np.bool_],
+    found: _Found,
+    dataset: Dataset,
+    sealed: Sequence[SealedSpan],
 ) -> pa.Table:
     wire = arrow_schema(dataset.wire_columns)
     events = pa.concat_tables(found.events or [wire.empty_table()]).combine_chunks()
     record = np.concatenate([*found.records, np.empty(0, np.int64)])
     index = np.concatenate([*found.index, np.empty(0, np.int64)])
-    reasons = broken_rules(dataset, events)
+    reasons = behind_seals(dataset, events, sealed) | broken_rules(dataset, events)
     rejected: dict[int, bytes] = {}
     for row in reasons:
         whole = int(record[row])

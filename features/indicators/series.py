@@ -20,7 +20,8 @@ def nothing(size: int) -> Floats:
 def ago(values: Floats, bars: int) -> Floats:
     """Return each row's value of `bars` rows before."""
     out = nothing(len(values))
-    out[bars:] = values[: len(values) - bars]
+    # A series that is shorter has no row of before.
+    out[bars:] = values[: max(len(values) - bars, 0)]
     return out
 
 

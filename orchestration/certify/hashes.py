@@ -59,6 +59,8 @@ LEFT_OUT = {
     "market.alerts": "told by the real-time process, which is no part of this",
     "system.gaps": "what the collector noticed on its way",
     "delivery.ledger": "cut differently each time; the audit of each variant compares it with the tables",
+    "market.indicators": _DAGSTER,
+    "market.features": _DAGSTER,
     "system.scores": _DAGSTER,
     "system.deductions": _DAGSTER,
     "system.bar_scores": _DAGSTER,
@@ -67,6 +69,9 @@ LEFT_OUT = {
     "system.freshness": _DAGSTER,
     "system.incidents": _DAGSTER,
     "system.alerts": _DAGSTER,
+    "system.seals": _DAGSTER,
+    "system.silences": _DAGSTER,
+    "system.mutes": "what a person said",
 }
 
 

@@ -1,4 +1,4 @@
-"""`tapehouse incidents | alert`: what is wrong, and whether those who should be told can be."""
+"""`tapehouse incidents | mute | alert`: what is wrong, of what nobody is told, and whether the others can be."""
 
 import json
 import sys
@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from quality.incidents import Incident
 
 SECOND = 1_000_000
+TOUCHED_SHOWN = 5
 
 
 def add(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(incidents)
+    app.command()(mute)
     app.command()(alert)
 
 
@@ -65,10 +67,44 @@ def _print(found: "list[Incident]") -> None:
         took = "" if one.repair_s is None else str(timedelta(seconds=round(one.repair_s)))
         rows = f"{one.affected_rows:,}" if one.affected_rows else ""
         colour = "none" if not one.is_open else "red" if one.severity == "error" else "yellow"
-        what = one.title if not one.is_open else f"{one.title}\n{one.next_step}"
+        what = one.title if not one.is_open else "\n".join([one.title, *_touched(one), one.next_step])
         opened = f"{_time(one.opened_time):%Y-%m-%d %H:%M:%S}"
         table.add_row(one.incident_id, one.state, one.severity, one.kind, opened, took, rows, what, style=colour)
     printer().print(table)
+
+
+def _touched(incident: "Incident") -> list[str]:
+    touched = [key for key in incident.downstream.split(", ") if key]
+    more = f" and {len(touched) - TOUCHED_SHOWN} more" if len(touched) > TOUCHED_SHOWN else ""
+    return [f"touches {', '.join(touched[:TOUCHED_SHOWN])}{more}"] if touched else []
+
+
+def mute(
+    pattern: Annotated[
+        str, typer.Argument(help="An incident's id, or subjects with * for anything, as incidents --json shows them.")
+    ] = "",
+    hours: Annotated[float, typer.Option(min=0, help="For how long; 0 ends it.")] = 4,
+    why: Annotated[str, typer.Option(help="The reason, for those who wonder.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Tell nobody of some incidents for a while, or list of which nobody is told. They stay open and are listed."""
+    from orchestration.values import read_settings
+    from quality.mutes import Mute, read_mutes, write_mute
+    from stores.warehouse import Warehouse
+
+    warehouse, now = Warehouse(read_settings().warehouse), int(datetime.now(UTC).timestamp() * SECOND)
+    if pattern:
+        write_mute(warehouse, Mute(pattern, now + int(hours * 3600 * SECOND), why, now))
+    standing = read_mutes(warehouse, now)
+    if as_json:
+        told = [asdict(one) | {"until_time": _time(one.until_time).isoformat()} for one in standing]
+        sys.stdout.write(json.dumps({"mutes": told}, indent=2) + "\n")
+    elif not standing:
+        typer.echo("nothing is muted")
+    for one in () if as_json else standing:
+        typer.echo(
+            f"{one.pattern}: until {_time(one.until_time):%Y-%m-%d %H:%M} UTC{f', {one.reason}' * bool(one.reason)}"
+        )
 
 
 def alert(

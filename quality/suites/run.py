@@ -10,13 +10,16 @@ from html import escape
 from typing import Any
 from urllib.parse import quote
 
+from contracts.bars import BARS
 from contracts.dataset import Dataset
 from contracts.errors import TerminalError
+from contracts.trades import TRADES
 from quality.suites.catalog import CHECKED, suites_of
 from quality.suites.claims import Suite
 from quality.suites.docs import write_index, write_page
 from quality.suites.engine import Engine, Folders, claim_of, open_context
 from quality.suites.results import CheckResult, DatasetRun, Sample, store_results
+from stores.seals import sealed_datasets
 from stores.settings import WarehouseSettings
 from stores.warehouse import Warehouse
 
@@ -69,10 +72,17 @@ def check_day(
     folders: Folders | None = None,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> list[DatasetRun]:
-    """Run the suites as run_suites does, and keep what came of them in system.check_results."""
-    runs = run_suites(settings, day, datasets=datasets, venue=venue, folders=folders, on_progress=on_progress)
+    """Run the suites as run_suites does, and keep what came of them in system.check_results.
+
+    What is sealed of the day is asked no more: what it came to while its rows were there stands.
+    """
     warehouse = Warehouse(settings)
     try:
+        retired = sealed_datasets(warehouse, day)
+        # Claims about bars hold them against their trades.
+        retired |= {BARS.name} if TRADES.name in retired else set()
+        open_ones = [one for one in datasets if one.name not in retired]
+        runs = run_suites(settings, day, datasets=open_ones, venue=venue, folders=folders, on_progress=on_progress)
         store_results(warehouse, [result for run in runs for result in run.results], run_id=run_id)
     finally:
         warehouse.close()

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +51,8 @@ class Recovery:
 
     A position counts only for the topics' present incarnations: when the tape or an events topic was recreated, the
     whole of the tape that Kafka still holds is looked through. Events present already are not sent again; presence is
-    learned by reading the events topics from just before the first tape record concerned.
+    learned by reading the events topics from just before the first tape record concerned. Which of their rows came from
+    this tape their venue tells, or `ours`.
     """
 
     def __init__(
@@ -62,10 +63,11 @@ class Recovery:
         producer: Producer,
         wire: Wire,
         stop: threading.Event,
+        ours: Callable[[Mapping[str, object]], bool] | None = None,
     ) -> None:
         self._broker = broker
         self._registry = registry
-        self._venue = venue
+        self._ours = ours or (lambda row: row["venue"] == venue)
         self._topic = tape_topic(venue).name
         self._tape = RecordDecoder(registry, TAPE)
         self._producer = producer
@@ -123,7 +125,7 @@ class Recovery:
             start = self._offsets_at(topic, since, end)
             for message in self._messages(topic, {p: (start[p], last) for p, last in end.items()}):
                 for row in self._decoded(decoder, message):
-                    if row["venue"] == self._venue:
+                    if self._ours(row):
                         present.add(row["connection_id"], row["message_number"], row["message_index"])
         say(_log, "recovery knows what is present", events=present.count)
         return present

@@ -133,7 +133,7 @@ class Wire:
             "venue": record.venue,
             "reason": event.reason,
             "detail": event.detail,
-            "payload": record.payload,
+            "payload": event.part or record.payload,
             "received_time": record.received_time,
             "connection_id": record.connection_id,
             "message_number": record.message_number,

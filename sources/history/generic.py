@@ -4,6 +4,7 @@ import csv
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,20 +25,27 @@ _DECIMALS = (
 _INTEGERS = ("trade_count", "first_id", "last_id", "previous_id", "level")
 # Binance's public archives have no header; these are its columns.
 _KLINES = ("time", "open", "high", "low", "close", "volume", "", "", "trade_count", "", "", "")
-_TRADES = ("trade_id", "price", "quantity", "", "time", "", "")
-_AGGREGATES = ("trade_id", "price", "quantity", "", "", "time", "", "")
+_TRADES = ("trade_id", "price", "quantity", "", "time", "buyer_maker", "")
+_AGGREGATES = ("trade_id", "price", "quantity", "", "", "time", "buyer_maker", "")
 _HEADERLESS = {len(one): one for one in (_KLINES, _TRADES, _AGGREGATES)}
 _SEPARATORS = (",", "\t", ";", "|")
 _PREAMBLE, _FEWEST_COLUMNS = 5, 2
 
 
-def read_csv(path: Path, text: str, kind: str, said: Mapping[str, str]) -> list[Recorded]:
-    """Read a table with a header, or one of Binance's without; nothing where the columns tell no kind."""
+@dataclass(frozen=True)
+class Heading:
+    """What the beginning of a table tells: its separator, its columns' names, and how many lines come before rows."""
+
+    separator: str
+    names: list[str]
+    skip: int
+
+
+def heading(text: str, said: bool) -> Heading | None:
+    """Read the beginning of a table; None where it has no names and nobody has `said` what its columns are."""
     separator = max(_SEPARATORS, key=text.lstrip("\ufeff").partition("\n")[0].count)
-    if separator != ",":
-        text = _with_commas(text, separator)
     lines = text.lstrip("\ufeff").splitlines()[:_PREAMBLE]
-    headers = [[name.strip() for name in next(csv.reader([line]), [])] for line in lines]
+    headers = [[name.strip() for name in next(csv.reader([line], delimiter=separator), [])] for line in lines]
     # Above the header some write where the file is from: the first line that has columns enough is the header.
     at = next((at for at, names in enumerate(headers) if len(names) >= _FEWEST_COLUMNS), 0)
     header, skip = headers[at] if headers else [], at + 1
@@ -48,14 +56,23 @@ def read_csv(path: Path, text: str, kind: str, said: Mapping[str, str]) -> list[
         elif len(header) in _HEADERLESS:
             header = [name or f"_{place}" for place, name in enumerate(_HEADERLESS[len(header)])]
         else:
-            return []
+            return None
     header = [name or f"_{at}" for at, name in enumerate(header)]
     if len(set(header)) != len(header):
         header = [name if header.index(name) == at else f"{name}_{at}" for at, name in enumerate(header)]
-    kind, columns = mapped(header, kind, said)
+    return Heading(separator, header, skip)
+
+
+def read_csv(path: Path, text: str, kind: str, said: Mapping[str, str]) -> list[Recorded]:
+    """Read a table with a header, or one of Binance's without; nothing where the columns tell no kind."""
+    top = heading(text, bool(said))
+    if top is None:
+        return []
+    kind, columns = mapped(top.names, kind, said)
     if not kind:
         return []
-    read = table(text, header, skip=skip)
+    plain = text if top.separator == "," else _with_commas(text, top.separator)
+    read = table(plain, top.names, skip=top.skip)
     read.frame = read.frame.select("line", *(pl.col(theirs).alias(ours) for ours, theirs in columns.items()))
     return typed(path, read, kind, columns)
 
@@ -84,7 +101,7 @@ def read_parquet(path: Path, kind: str, said: Mapping[str, str]) -> list[Recorde
     kind, columns = mapped(frame.columns, kind, said)
     if not kind:
         return []
-    chosen = frame.select(_as_text(frame[theirs]).alias(ours) for ours, theirs in columns.items())
+    chosen = frame.select(as_text(frame[theirs]).alias(ours) for ours, theirs in columns.items())
     lined = chosen.with_row_index("line", 1).with_columns(pl.col("line").cast(pl.Int64))
     return typed(path, Table(lined, ()), kind, columns)
 
@@ -105,7 +122,7 @@ def typed(path: Path, read: Table, kind: str, columns: Mapping[str, str]) -> lis
     common: dict[str, Any] = {"kind": kind, "dataset": path.name, "file": str(path), "notes": notes}
     bad = read.unreadable()
     if "instrument" not in frame.columns:
-        return [Recorded(instrument=_named(path, columns), frame=frame, unreadable=bad, **common)]
+        return [Recorded(instrument=named_by(path, columns), frame=frame, unreadable=bad, **common)]
     parts = frame.partition_by("instrument", maintain_order=True, include_key=True)
     found = []
     for number_of, part in enumerate(parts):
@@ -115,7 +132,7 @@ def typed(path: Path, read: Table, kind: str, columns: Mapping[str, str]) -> lis
     return found or [Recorded(instrument="", frame=frame.drop("instrument"), unreadable=bad, **common)]
 
 
-def _named(path: Path, columns: Mapping[str, str]) -> str:
+def named_by(path: Path, columns: Mapping[str, str]) -> str:
     """Name the instrument by the front of its columns (AAPL.Open), else by the file."""
     fronts = {theirs.rpartition(".")[0] for theirs in columns.values() if "." in theirs}
     return fronts.pop() if len(fronts) == 1 else path.name.split(".")[0].rpartition("__")[2]
@@ -135,7 +152,8 @@ def _text(value: Any) -> str:
     return format(Decimal(repr(value)), "f") if isinstance(value, float) and value == value else str(value)
 
 
-def _as_text(column: pl.Series) -> pl.Series:
+def as_text(column: pl.Series) -> pl.Series:
+    """Return a typed column as the text that a table would have."""
     if column.dtype.is_float():
         return pl.Series([_text(value) for value in column.to_list()], dtype=pl.String)
     if isinstance(column.dtype, pl.Datetime):

@@ -16,7 +16,7 @@ from sources.history.times import make_times
 _SIDES = tuple(f"{side}_{price}" for side in ("bid", "ask") for price in ("open", "high", "low", "close"))
 _QUOTE_BAR = (*_SIDES[:4], "bid_quantity", *_SIDES[4:], "ask_quantity")
 _TICK = ("exchange", "condition", "suspicious")
-_COLUMNS = {
+COLUMNS = {
     "bars": ("open", "high", "low", "close", "volume"),
     "quote_bars": _QUOTE_BAR,
     "trades": ("price", "quantity", *_TICK),
@@ -24,9 +24,9 @@ _COLUMNS = {
     "open_interest": ("quantity",),
 }
 # Crypto's ticks may end before the exchange; every other row is whole.
-_AT_LEAST = {"trades": 3, "quotes": 5}
+AT_LEAST = {"trades": 3, "quotes": 5}
 _TEXTS = ("exchange", "condition")
-_IN_WHOLE_UNITS = ("crypto", "cryptofuture", "forex", "cfd", "future", "futureoption", "index")
+IN_WHOLE_UNITS = ("crypto", "cryptofuture", "forex", "cfd", "future", "futureoption", "index")
 _LARGEST = 1 << 31
 # Milliseconds since midnight: of a day, of ten where a clock is far off.
 _MOST_MS = 10 * 86_400_000
@@ -36,7 +36,7 @@ def read_lean(path: Path, name: LeanName) -> list[Recorded]:
     """Read bars or ticks: one recorded series for each file in the zip, which is one for each option contract."""
     found = []
     for inner, text in _texts(path):
-        facts: dict[str, Any] = {"scale": 1 if name.security in _IN_WHOLE_UNITS else 10_000}
+        facts: dict[str, Any] = {"scale": 1 if name.security in IN_WHOLE_UNITS else 10_000}
         day = inner_day(inner)
         if day and name.day and day != name.day:
             facts["inner_day"] = day
@@ -64,8 +64,8 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
 
 def _recorded(path: Path, name: LeanName, inner: str, text: str, facts: dict[str, Any]) -> Recorded:
     kind = name.kind
-    columns = _COLUMNS[kind]
-    at_least = _AT_LEAST.get(kind, 0) if name.security in _IN_WHOLE_UNITS else 0
+    columns = COLUMNS[kind]
+    at_least = AT_LEAST.get(kind, 0) if name.security in IN_WHOLE_UNITS else 0
     read = table(text, ("time", *columns), at_least=at_least)
     _times(read, name)
     for column in columns:
@@ -82,7 +82,7 @@ def _recorded(path: Path, name: LeanName, inner: str, text: str, facts: dict[str
     return Recorded(
         kind=kind,
         dataset=name.dataset,
-        instrument=_instrument(name, inner),
+        instrument=instrument_of(name, inner),
         frame=read.frame,
         unreadable=read.unreadable(),
         venue=name.market,
@@ -116,7 +116,7 @@ def _times(read: Table, name: LeanName) -> None:
     read.drop(pl.col("time").is_null(), lambda _: "time falls into the hour that summer time leaves out")
 
 
-def _instrument(name: LeanName, inner: str) -> str:
+def instrument_of(name: LeanName, inner: str) -> str:
     """Return the symbol; of an option with right, strike and expiry, which the inner file's name carries."""
     if name.security == "future":
         return "_".join([name.symbol.upper(), *inner.rpartition(".")[0].split("_")[4:]])

@@ -127,7 +127,7 @@ def beside(path: Path, name: LeanName) -> Iterator[Path]:
     if name.security == "option" and name.what == "universes":
         wanted += [LeanName("equity", name.market, name.symbol, "factor_files")]
     for one in wanted:
-        found = _place(path, name, one)
+        found = place_of(path, name, one)
         if found.is_file() and found != path:
             yield found
         elif "+" in path.parent.name and one.what in ("factor_files", "map_files"):
@@ -147,7 +147,7 @@ def _with(name: LeanName, **changes: Any) -> LeanName:
     return replace(name, **changes)
 
 
-def _place(path: Path, name: LeanName, other: LeanName) -> Path:
+def place_of(path: Path, name: LeanName, other: LeanName) -> Path:
     """Return where another file of the same Data folder would be: flat beside it, or in Lean's tree."""
     if "__" in path.name:
         return path.with_name(other.path.replace("/", "__"))

@@ -79,7 +79,8 @@ class Stored:
     def empty(self) -> None:
         rollups = [rollup.dataset.table for rollup in ROLLUPS]
         judged = [dataset.table for dataset in (SCORES, DEDUCTIONS, BAR_SCORES, CHECK_RESULTS, INCIDENTS)]
-        for table in (TRADES.table, BARS.table, "delivery_ledger", *rollups, *judged):
+        made = ("market_indicators", "market_features")
+        for table in (TRADES.table, BARS.table, "delivery_ledger", *rollups, *judged, *made):
             self.warehouse.run(f"TRUNCATE TABLE {table}")
 
     def rollup(self, suffix: str) -> list[tuple[Any, ...]]:

@@ -11,10 +11,13 @@ from assets.specs import asset_key
 from contracts.catalog import DATASETS
 from contracts.check_results import CHECK_RESULTS
 from contracts.dataset import Type
+from contracts.features import FEATURES
 from contracts.gaps import GAPS, MARKS
+from contracts.indicators import INDICATORS
 from contracts.parity import PARITY
 from contracts.rollups import ROLLUPS
 from contracts.scores import BAR_SCORES, DEDUCTIONS, SCORES
+from contracts.seals import SEALS
 from orchestration.definitions import build
 from stores.arrow import arrow_schema
 
@@ -86,6 +89,7 @@ def test_every_stored_table_is_noted_also_when_it_is_empty(observing: Any, insta
     found = noted(observe(observing, instance))
     counts = {name: told["dagster/row_count"] for name, told in found.items() if "dagster/row_count" in told}
     made = (*(rollup.dataset for rollup in ROLLUPS), SCORES, DEDUCTIONS, BAR_SCORES, CHECK_RESULTS, PARITY)
+    made += (INDICATORS, FEATURES, SEALS)
     tables = [d for d in DATASETS if d not in (MARKS, *made)]
     assert counts == dict.fromkeys((asset_key(dataset).to_user_string() for dataset in tables), 0)
 

@@ -18,6 +18,7 @@ from jobs.incidents import failed_check
 from serving.pages import Pages
 from spark.comparison import Comparison, InstrumentComparison
 from spark.differences import Difference, TapePlace
+from stores.seals import TapeRetiredError
 
 DAY = "2021-07-22"
 EQUAL = InstrumentComparison(TRADES.name, "binance", "ETHUSDT", 9, 9, 5, 5)
@@ -56,6 +57,18 @@ def test_an_equal_day_is_materialised_with_its_numbers(location: Any, instance: 
     check = check_of(result)
     assert (check.passed, check.partition) == (True, DAY)
     assert check.description == "all 3 are equal, by instrument and dataset"
+
+
+def test_a_day_whose_tape_was_retired_keeps_what_it_came_to(location: Any, instance: Any, rebuilder: Any) -> None:
+    def gone(*_: Any) -> Any:
+        raise TapeRetiredError("the tape was retired up to 2021-08-01")
+
+    rebuilder.rebuild = gone
+    result = run(location, instance)
+    assert result.success
+    (event,) = result.asset_materializations_for_node("system_parity")
+    assert event.metadata["note"].value == "the tape was retired up to 2021-08-01"
+    assert check_of(result).passed
 
 
 def test_a_difference_fails_the_check_that_stops_and_names_the_trade_and_its_place(

@@ -60,6 +60,9 @@ def test_trades_are_counted_by_who_began_them() -> None:
     assert first["trade_imbalance_1m"] == pytest.approx((100 - 202) / 302)
     assert (first["event_time"], first["known_time"]) == (START + MINUTE, START + MINUTE * 5)
     assert (second["trade_imbalance_1m"], second["trade_sign_last"]) == (-1.0, -1.0)
+    untold = trades.with_columns(side=pl.Series(["buy", "unknown", "unknown"]))
+    first, second = rows(["trade_imbalance_1m", "trade_sign_last"], {"trades": untold})
+    assert (first["trade_imbalance_1m"], first["trade_sign_last"], second["trade_sign_last"]) == (1.0, 0.0, 0.0)
 
 
 def test_order_flow_is_what_came_less_what_left() -> None:
@@ -213,6 +216,17 @@ def test_a_revision_is_told_once_and_only_where_something_changed() -> None:
     back = revised(stored, first)
     assert back["event_time"].to_list() == changed
     assert set(back["known_time"]) == {late + timedelta(microseconds=1)}
+
+
+def test_what_rounding_changed_is_no_revision_where_a_tolerance_says_so() -> None:
+    first = compute(chosen(["return_1m", "return_5m"]), {"bars": walk(40)})["bars"]
+    usual = float(first["return_1m"].abs().mean() or 0)  # type: ignore[arg-type]
+    for share, told in ((1e-9, 0), (1e-3, 39)):
+        moved = first.with_columns(pl.col("return_1m") + share * usual)
+        assert revised(first, moved).height == 39
+        assert revised(first, moved, tolerance=1e-6).height == told
+    # A value that comes or goes is always told.
+    assert revised(first, first.with_columns(return_1m=pl.lit(None, pl.Float64)), tolerance=1.0).height == 39
 
 
 @settings(max_examples=30)

@@ -186,6 +186,14 @@ def test_obv_begins_anew_with_each_day() -> None:
     assert made[first] == float(bars["volume"][first])
 
 
+@pytest.mark.parametrize("size", [0, 1, 2, 12, 13, 14, 30])
+def test_a_series_of_any_length_has_as_many_rows(size: int) -> None:
+    made = compute(with_benchmark(walk(size), walk(size, 5)), standard("1m", benchmark=True))
+    assert made.height == size
+    assert made["sma_20"].count() == max(size - 19, 0)
+    assert made["adx_rating_14_13"].null_count() == size
+
+
 def test_columns_are_named_by_what_differs() -> None:
     assert use("macd").columns == ("macd_12_26_9", "macd_signal_12_26_9", "macd_histogram_12_26_9")
     assert use("bollinger", width=2.5).columns[1] == "bollinger_upper_20_2p5"

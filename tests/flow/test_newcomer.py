@@ -237,7 +237,7 @@ def test_a_browser_shows_the_report_and_the_failed_check(way: Way, look: Callabl
 
 def test_a_browser_shows_the_groups_in_the_order_of_the_road(way: Way, look: Callable[[str], str]) -> None:
     shown = look(f"{way.settings.dagster_url}/asset-groups")
-    groups = ("1_sources", "2_streams", "3_stored", "4_rollups", "5_quality", "6_report")
+    groups = ("1_sources", "2_streams", "3_stored", "4_rollups", "5_features", "6_quality", "7_report")
     places = [shown.find(group) for group in groups]
     assert -1 not in places
     assert places == sorted(places)

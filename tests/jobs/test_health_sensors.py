@@ -26,11 +26,14 @@ from contracts.check_results import CHECK_RESULTS
 from contracts.dataset import Dataset, Type
 from contracts.errors import RetryableError
 from contracts.freshness import FRESHNESS
+from contracts.gaps import GAPS
 from contracts.incidents import ALERTS, INCIDENTS
 from contracts.ledger import LEDGER
+from contracts.silences import SILENCES
 from contracts.trades import TRADES
 from jobs.alerts import alerts
 from jobs.freshness import MINUTE, Watch, freshness, watch
+from jobs.gaps import open_gaps
 from jobs.healing import DEAD, FIRST_PAUSE, LAGGING, LONGEST_PAUSE, Course, Vitals, pause, read_courses, treat
 from jobs.incidents import evaluation_outcome, failed_check
 from jobs.stream_health import stream_lag_or_death
@@ -56,7 +59,7 @@ def server(new_database: Any, tmp_path_factory: pytest.TempPathFactory) -> Store
 
 @pytest.fixture
 def store(server: Store) -> Store:
-    for dataset in (TRADES, LEDGER, FRESHNESS, INCIDENTS, ALERTS, CHECK_RESULTS):
+    for dataset in (TRADES, LEDGER, FRESHNESS, SILENCES, INCIDENTS, ALERTS, CHECK_RESULTS):
         server.warehouse().run(f"TRUNCATE TABLE {dataset.table}")
     return server
 
@@ -296,6 +299,28 @@ def test_a_failed_run_has_an_incident_with_its_reason_until_one_succeeds(store: 
     assert len(incidents(store)) == 1
 
 
+def test_a_gap_that_nobody_fills_has_an_incident_with_what_it_touches_until_it_is_filled(
+    store: Store, instance: Any
+) -> None:
+    store.warehouse().run(f"TRUNCATE TABLE {GAPS.table}")
+    noticed = int(time.time() - 1000) * SECOND
+    gap = {"venue": "kraken", "instrument": "XBT/USD", "id_space": "v1.trade", "gap_number": noticed, "revision": 1}
+    put(store, GAPS, [gap | {"state": "open", "kind": "trade_ids", "missing_count": 4}])
+    health = HealthSettings(live=True, ui_url="http://ui")
+
+    def tick() -> Incident:
+        open_gaps(dg.build_sensor_context(instance=instance, resources={"store": store, "health": health}))
+        (one,) = incidents(store)
+        return one
+
+    first = tick()
+    assert (first.state, first.kind, first.affected_rows) == ("open", "gap", 4)
+    assert json.loads(first.evidence)["page"] == "http://ui/assets/system/gaps"
+    assert tick() == first
+    put(store, GAPS, [gap | {"state": "filled", "kind": "trade_ids", "revision": 2}])
+    assert tick().state == "closed"
+
+
 def test_alerts_go_to_nobody_unless_somebody_is_named(store: Store, instance: Any) -> None:
     context = dg.build_sensor_context(instance=instance, resources={"store": store, "health": LIVE})
     assert "TAPEHOUSE_ALERT_URLS is empty" in str(alerts(context))
@@ -408,6 +433,8 @@ def test_what_is_open_stale_and_pending_is_noted_at_the_assets(store: Store, ins
         if event.event_type is dg.DagsterEventType.ASSET_OBSERVATION and event.asset_key
     }
     assert {name: told["dagster/row_count"].value for name, told in noted.items()} == {
+        "system/silences": 0,
+        "system/mutes": 0,
         "system/freshness": 0,
         "system/incidents": 1,
         "system/alerts": 0,

@@ -92,6 +92,8 @@ def test_jobs_schedules_and_the_sensor_are_there_and_described() -> None:
         "hourly_scores",
         "parity",
         "deep_check",
+        "retention",
+        "compaction",
     }
     schedules = {s.name: (s.cron_schedule, s.default_status) for s in repository.schedule_defs}
     running = dg.DefaultScheduleStatus.RUNNING
@@ -102,9 +104,12 @@ def test_jobs_schedules_and_the_sensor_are_there_and_described() -> None:
         "scores_at_00_40": ("40 0 * * *", running),
         "scores_every_hour": ("20 * * * *", running),
         "weekly_deep_check": ("0 23 * * 0", running),
+        "retention_at_03_30": ("30 3 * * *", running),
+        "weekly_compaction": ("0 4 * * 0", running),
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {
-        "alerts", "automation", "closed_day", "failed_check", "freshness", "rolled_up_day", "stream_lag_or_death",
+        "alerts", "automation", "closed_day", "failed_check", "freshness", "open_gaps", "rolled_up_day",
+        "stream_lag_or_death",
     }  # fmt: skip
     assert all(jobs.values())
     assert all(schedule.description for schedule in repository.schedule_defs)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from contracts.errors import TerminalError
 from contracts.incidents import ALERTS
-from quality.alerts import Attempt, Message, Pace, deliver, owed
+from quality.alerts import Attempt, Message, Pace, deliver, grouped, owed
 from quality.incidents import SECOND, Finding, Incident, reconcile
 from quality.receivers import check, receiver_name, receivers, send_text
 
@@ -137,6 +137,11 @@ def test_many_incidents_at_once_are_one_message(receiver: Receiver) -> None:
     (told,) = receiver.heard
     assert told["title"].endswith("and 29 more")
     assert "and 10 more: tapehouse incidents" in told["message"]
+
+
+def test_a_message_says_what_is_touched_what_to_do_and_where_it_is_seen() -> None:
+    (made,) = grouped(owed([opened(downstream=("market/bars",), evidence={"page": "http://ui/x"})], [], "r", NOON))
+    assert {"what to do: look at it", "touches: market/bars", "evidence: http://ui/x"} <= set(made.body.splitlines())
 
 
 def test_an_incident_over_before_it_could_be_told_is_told_once_as_recovered(receiver: Receiver) -> None:

@@ -23,6 +23,7 @@ from quality.on_tape import compare_tape
 from stores.arrow import arrow_schema
 from stores.lake import tape_path
 from stores.migrations import migrate
+from stores.seals import Seal, write_seals
 from stores.settings import LakeSettings
 from stores.warehouse import Warehouse
 
@@ -138,6 +139,19 @@ def test_only_the_day_asked_for_is_compared(audited: Audited) -> None:
     audited.store(BOOKS, row(BOOKS, 5, event_time=START - 1))
     assert audited.findings(DAY)[BOOKS.name, BOOKS.name] == (3, 3, 0, 0)
     assert audited.findings(date(2022, 5, 2)) == {(BOOKS.name, BOOKS.name): (0, 0, 0, 0)}
+
+
+@pytest.mark.parametrize("retired", [BOOKS, TAPE], ids=lambda d: d.name)
+def test_a_retired_day_is_neither_missing_nor_unexplained(audited: Audited, retired: Dataset) -> None:
+    if retired is BOOKS:
+        audited.tape(dict.fromkeys(range(3), BOOKS.name))
+    else:
+        audited.store(BOOKS, *(row(BOOKS, number) for number in range(3)))
+    assert sum(numbers[2] for numbers in audited.findings().values()) == 3
+    write_seals(audited.warehouse, [Seal(retired.name, DAY, "v", "T", 0, 3, 3, "rule")], datetime.now(UTC))
+    assert sum(numbers[2] for numbers in audited.findings().values()) == 0
+    write_seals(audited.warehouse, [Seal(BOOKS.name, DAY, "w", "T", 0, 3, 3, "rule")], datetime.now(UTC))
+    assert sum(numbers[2] for numbers in audited.findings().values()) == 0
 
 
 def test_the_content_of_books_is_never_asked_for(audited: Audited) -> None:

@@ -14,7 +14,7 @@ from contracts.dataset import Framing
 from contracts.ledger import LEDGER
 from contracts.quarantine import QUARANTINE
 from contracts.trades import TRADES
-from quality.audit import AuditSources, _kafka_to_ledger, _ledger_to_quarantine, _ledger_to_table
+from quality.audit import AuditSources, _kafka_to_ledger, _ledger_to_quarantine, ledger_to_table
 from sources.derive import derive
 from spark.deliver import RECORD, WritePlan, Written, parse_written, write_partition
 from stores import broker, registry
@@ -87,7 +87,7 @@ class BatchedRoad:
         sources = AuditSources(self.platform.broker, self.warehouse, self.platform.settings.streams.lake, (), derive)
         ends = broker.end_offsets(self.platform.broker, TOPIC)
         rows: list[Any] = [r for r in _kafka_to_ledger(sources, TOPIC, SINK, ends) if r.missing or r.twice]
-        tables = _ledger_to_table(self.warehouse, BATCHED, TOPIC)
+        tables = ledger_to_table(self.warehouse, BATCHED, TOPIC)
         rows += [row for row in tables if row[1] != row[2] or (row[3] - row[4]) % 2**64]
         return rows + [r for r in _ledger_to_quarantine(self.warehouse) if r[0] == TOPIC and r[2] != r[3]]
 

@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 from contracts.books import BOOKS
 from contracts.catalog import MARKET
 from contracts.catalog import dataset as dataset_named
+from contracts.corporate_actions import CORPORATE_ACTIONS
 from contracts.dataset import Dataset, ListOf, Type
 from contracts.instruments import INSTRUMENTS
 from contracts.quotes import QUOTES
@@ -53,6 +54,10 @@ SOUND: dict[str, Row] = {
     INSTRUMENTS.name: {
         "symbol": "X", "kind": "spot", "base": "A", "quote": "B", "price_step": "0.01", "quantity_step": "0",
         "quantity_least": "0", "state": "trading",
+    },
+    CORPORATE_ACTIONS.name: {
+        "kind": "factors", "vintage": "f", "ticker": "", "exchange": "", "price_factor": "0.5", "split_factor": "1",
+        "reference_price": "10",
     },
 }  # fmt: skip
 
