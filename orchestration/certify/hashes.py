@@ -57,6 +57,7 @@ LEFT_OUT = {
     "market.book_snapshots": "made from market.books when there is time, to make questions quicker",
     "market.trades_displaced": "what stood there before depends on the order of arrival; what stands there does not",
     "market.alerts": "told by the real-time process, which is no part of this",
+    "reference.corporate_actions": "told by imports alone, and a certificate plays a venue's tape",
     "system.gaps": "what the collector noticed on its way",
     "delivery.ledger": "cut differently each time; the audit of each variant compares it with the tables",
     "market.indicators": _DAGSTER,

@@ -17,6 +17,7 @@ import pytest
 
 from contracts.bars import BARS
 from contracts.books import BOOKS
+from contracts.corporate_actions import CORPORATE_ACTIONS
 from contracts.dataset import Column, Dataset, ListOf, OneOf, Type
 from contracts.errors import RetryableError, TerminalError
 from contracts.instruments import INSTRUMENTS
@@ -37,7 +38,11 @@ from stores.warehouse import Warehouse
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 30
 DAY = date(2022, 5, 1)
-BEFORE_ALL = date(2009, 1, 2)
+# By claim, a time that it lets no row be of.
+TOO_EARLY = {
+    "event_time_is_not_before_2009_01_03": datetime(2009, 1, 2, 1, tzinfo=UTC),
+    "event_time_is_not_before_1971_01_01": datetime(1970, 12, 31, 1, tzinfo=UTC),
+}
 NOON = datetime(2022, 5, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 CLAIMS = [(dataset, claim) for dataset in CHECKED for suite in suites_of(dataset) for claim in suite.claims]
@@ -92,7 +97,7 @@ def good_rows() -> Rows:
         *((TRADES, trade(m, m)) for m in minutes),
         *((BARS, bar(m)) for m in minutes),
         *((VENUE_BARS, venue_bar(m, venue_sequence=m)) for m in (1, 2)),
-        *((dataset, row(dataset)) for dataset in (QUOTES, BOOKS, INSTRUMENTS)),
+        *((dataset, row(dataset)) for dataset in (QUOTES, BOOKS, INSTRUMENTS, CORPORATE_ACTIONS)),
     ]
 
 
@@ -104,7 +109,7 @@ CHANGES: dict[str, Row] = {
     "price_is_at_most_100000000000": {"price": Decimal(100000000001), "quantity": Decimal("0.01")},
     "quantity_is_at_most_100000000000": {"quantity": Decimal(100000000001), "price": Decimal("0.01")},
     "price_times_quantity_is_at_most_1000000000000": {"price": Decimal(10_000_000), "quantity": Decimal(1_000_000)},
-    "side_is_buy_or_sell": {"side": "hold"},
+    "side_is_buy_or_sell_or_unknown": {"side": "hold"},
     "trade_count_is_positive": {"trade_count": 0},
     "event_time_is_at_most_86400_s_ahead_of_received_time": {"received_time": NOON - DAYS},
     "received_time_is_at_most_5_s_before_event_time": {"received_time": NOON - timedelta(seconds=6)},
@@ -132,7 +137,7 @@ CHANGES: dict[str, Row] = {
     "volume_is_positive": {"volume": Decimal(0)},
     "state_is_provisional_or_final_or_unknown": {"state": "doubtful"},
     "state_is_provisional_or_final_or_withdrawn": {"state": "doubtful"},
-    "bar_time_is_not_before_2009_01_03": {"bar_time": datetime(2009, 1, 2, tzinfo=UTC)},
+    "bar_time_is_not_before_1971_01_01": {"bar_time": datetime(1970, 12, 31, tzinfo=UTC)},
     "high_is_at_least_open": {"open": Decimal("1.000000000001")},
     "high_is_at_least_close": {"close": Decimal("1.000000000001")},
     "high_is_at_least_low": {"low": Decimal("1.000000000001")},
@@ -143,6 +148,10 @@ CHANGES: dict[str, Row] = {
     "quantity_least_is_not_negative": {"quantity_least": Decimal(-1)},
     "kind_is_spot_or_perpetual_or_future": {"kind": "dream"},
     "state_is_trading_or_halted": {"state": "asleep"},
+    "kind_is_factors_or_ticker": {"kind": "rumour"},
+    "price_factor_is_not_negative": {"price_factor": Decimal(-1)},
+    "split_factor_is_not_negative": {"split_factor": Decimal(-1)},
+    "reference_price_is_not_negative": {"reference_price": Decimal(-1)},
 }  # fmt: skip
 # The same for claims about several rows.
 SEVERAL: dict[str, Rows] = {
@@ -164,8 +173,8 @@ def breaking(dataset: Dataset, claim: Claim) -> Rows:
     """Return rows that break a claim, with the venue that they are of."""
     if claim.name in SEVERAL:
         return SEVERAL[claim.name]
-    if claim.name == "event_time_is_not_before_2009_01_03":
-        moment = datetime(2009, 1, 2, 1, tzinfo=UTC)
+    if claim.name in TOO_EARLY:
+        moment = TOO_EARLY[claim.name]
         return [(dataset, row(dataset, event_time=moment, received_time=moment))]
     told = EMPTY.fullmatch(claim.name)
     return [(dataset, row(dataset, **({told[1]: ""} if told else CHANGES[claim.name])))]
@@ -247,7 +256,7 @@ def test_a_good_day_breaks_no_claim_and_every_claim_has_something_to_look_at(goo
 def test_a_row_that_breaks_a_claim_is_found_with_its_key(
     broken: WarehouseSettings, engine: Engine, dataset: Dataset, claim: Claim
 ) -> None:
-    day = BEFORE_ALL if claim.name == "event_time_is_not_before_2009_01_03" else DAY
+    day = TOO_EARLY[claim.name].date() if claim.name in TOO_EARLY else DAY
     (suite,) = (suite for suite in suites_of(dataset) if claim in suite.claims)
     (good,) = engine.details(suite, suite.query(DAY, "v"), [claim])
     assert good.success
