@@ -1,5 +1,6 @@
 """The platform that tests run against: the real one, on its own ports and data directory, started once a session."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -127,12 +129,27 @@ def platform() -> Iterator[Platform]:
     # The archive commits more often than in production: every audit waits for it.
     settings = Settings(data_dir=data_dir, jars_dir=jars, port_offset=PORT_OFFSET, archive_interval_s=2)
     running = Platform(settings)
-    stack.down(running.stack)
-    shutil.rmtree(data_dir, ignore_errors=True)
-    _start(running, STORES)
-    yield running
-    stack.down(running.stack)
-    shutil.rmtree(data_dir, ignore_errors=True)
+    with _alone(data_dir):
+        stack.down(running.stack)
+        shutil.rmtree(data_dir, ignore_errors=True)
+        _start(running, STORES)
+        yield running
+        stack.down(running.stack)
+        shutil.rmtree(data_dir, ignore_errors=True)
+
+
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """Hold a lock that ends with this process: a second session would end the platform of the first."""
+    with data_dir.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pytest.fail(
+                f"another session has its platform in {data_dir}: only rooms that the Makefile calls SHARING may "
+                "ask for it, or set TEST_PORT_OFFSET"
+            )
+        yield
 
 
 @pytest.fixture(scope="session")

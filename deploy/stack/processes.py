@@ -6,15 +6,19 @@ import signal
 import socket
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import psutil
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from contracts.errors import TerminalError
 from deploy.stack.service import Service
 from deploy.stack.settings import StackSettings
 
 MARKER = "TAPEHOUSE_STACK"
+INVISIBLE = "its holder is not visible"
+CLOSING_S = 5.0
 
 
 def marked(settings: StackSettings) -> list[psutil.Process]:
@@ -88,16 +92,26 @@ def refuse_taken_ports(services: Iterable[Service]) -> None:
     """Raise unless every port of these services can be bound on loopback; the message names the holder."""
     for service in services:
         for port in service.ports:
-            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-                # As the servers themselves do: a connection of the last run that lingers is no obstacle.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError as error:
-                    raise TerminalError(
-                        f"port {port} for {service.name} cannot be had ({error.strerror}): {holder(port)}; stop that, "
-                        "or move all ports with TAPEHOUSE_PORT_OFFSET (default 10000, e.g. 20000)"
-                    ) from error
+            again = retry_if_exception(partial(_closing, port))
+            try:
+                Retrying(retry=again, stop=stop_after_delay(CLOSING_S), wait=wait_fixed(0.1), reraise=True)(_bind, port)
+            except OSError as error:
+                raise TerminalError(
+                    f"port {port} for {service.name} cannot be had ({error.strerror}): {holder(port)}; stop that, "
+                    "or move all ports with TAPEHOUSE_PORT_OFFSET (default 10000, e.g. 20000)"
+                ) from error
+
+
+def _closing(port: int, _: BaseException) -> bool:
+    """Tell whether nobody holds the port: a killed process is gone before the kernel has closed its sockets."""
+    return holder(port) == INVISIBLE
+
+
+def _bind(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As the servers themselves do: a connection of the last run that lingers is no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
 
 
 def holder(port: int) -> str:
@@ -105,7 +119,7 @@ def holder(port: int) -> str:
     try:
         connections = psutil.net_connections("tcp")
     except psutil.Error:
-        return "its holder is not visible"
+        return INVISIBLE
     for connection in connections:
         if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
             if connection.pid is None:
@@ -116,7 +130,7 @@ def holder(port: int) -> str:
             except psutil.Error:
                 return f"held by process {connection.pid}"
             return f"held by process {connection.pid} ({command})"
-    return "its holder is not visible"
+    return INVISIBLE
 
 
 def memory(pid: int, children: bool = True) -> int:
