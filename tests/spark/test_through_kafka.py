@@ -86,7 +86,7 @@ def test_what_was_sent_is_what_is_stored(spark: SparkSession, platform: Any, dat
 def test_every_delivered_topic_and_every_tape_has_one_query() -> None:
     settings = Settings(venues=("binance", "kraken")).streams
     streams = {stream.topic: stream for stream in streams_of(settings)}
-    assert set(streams) == {d.topic.name for d in DELIVERED if d.topic} | {"tape.binance", "tape.kraken"}
+    assert set(streams) == {d.topic.name for d in DELIVERED if d.topic} | {"tape.binance", "tape.kraken", "tape.import"}
     assert len(streams_of(settings)) == len(streams)
     quick = {topic for topic, stream in streams.items() if stream.interval_s == settings.write_interval_s}
     assert quick == {"market.trades", "market.quotes", "market.books"}
