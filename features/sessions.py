@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Any
 
 import polars as pl
 
+from contracts.calendars import sessions_of, zone_of
 from contracts.errors import TerminalError
 from features.indicators.frames import SERIES, TIME, US
 
@@ -18,19 +18,15 @@ def schedule(calendar: str, first: date, last: date) -> pl.DataFrame:
 
     calendar: a name of exchange_calendars, as XNYS, XLON, XTKS; TerminalError for any other.
     """
-    return _schedule(_calendar(calendar, first, last), first, last)
-
-
-def _schedule(held: Any, first: date, last: date) -> pl.DataFrame:
-    frame = pl.DataFrame(
+    found = sessions_of(calendar, first, last)
+    return pl.DataFrame(
         {
-            "session": [one.date() for one in held.sessions],
-            "opens": [one.to_pydatetime() for one in held.opens],
-            "closes": [one.to_pydatetime() for one in held.closes],
+            "session": [one.day for one in found],
+            "opens": [one.opens for one in found],
+            "closes": [one.closes for one in found],
         },
         schema={"session": pl.Date, "opens": US, "closes": US},
     )
-    return frame.filter(pl.col("session").is_between(first, last))
 
 
 def with_sessions(bars: pl.DataFrame, calendar: str, *, time: str = TIME) -> pl.DataFrame:
@@ -44,8 +40,7 @@ def with_sessions(bars: pl.DataFrame, calendar: str, *, time: str = TIME) -> pl.
     days = frame.select(pl.col(time).dt.date().min().alias("first"), pl.col(time).dt.date().max().alias("last")).row(0)
     # A session may open the evening before, and its local day may begin a day away from UTC's.
     first, last = days[0] - timedelta(days=4), days[1] + timedelta(days=4)
-    held = _calendar(calendar, first, last)
-    sessions, zone = _schedule(held, first, last), str(held.tz.key)
+    sessions, zone = schedule(calendar, first, last), zone_of(calendar, first, last)
     regular = (
         frame.with_row_index("_row")
         .sort(time)
@@ -105,18 +100,3 @@ def by_session(
 def _state() -> pl.Expr:
     final = (pl.col("state") == "final").all()
     return pl.when(final).then(pl.lit("final")).otherwise(pl.lit("provisional")).alias("state")
-
-
-def _calendar(name: str, first: date, last: date) -> Any:
-    # Brings pandas along, which takes longer than all else here.
-    import exchange_calendars as xc
-    import pandas as pd
-
-    try:
-        # The library wants a range that has a session in it.
-        around = timedelta(days=31)
-        return xc.get_calendar(name, start=pd.Timestamp(first - around), end=pd.Timestamp(last + around))
-    except xc.errors.InvalidCalendarName as error:
-        raise TerminalError(
-            f"there is no trading calendar {name!r}; valid are the names of exchange_calendars, as XNYS, XNAS, XLON"
-        ) from error

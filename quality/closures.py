@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
+from contracts.calendars import sessions_of
 from contracts.errors import TerminalError
 
 SECOND = 1_000_000
@@ -68,25 +68,12 @@ def _maintained(window: Window, start: int, end: int) -> Iterable[Interval]:
         day += timedelta(days=1)
 
 
-@lru_cache(maxsize=32)
-def _sessions(calendar: str, first: str, last: str) -> tuple[Interval, ...]:
-    import exchange_calendars as xcals
-
-    try:
-        held = xcals.get_calendar(calendar, start=first, end=last)
-    except xcals.errors.InvalidCalendarName as error:
-        raise TerminalError(
-            f"there is no calendar {calendar!r}; valid: names of exchange_calendars, as XNYS"
-        ) from error
-    pairs = zip(held.opens, held.closes, strict=True)
-    return tuple((int(opens.timestamp()) * SECOND, int(closes.timestamp()) * SECOND) for opens, closes in pairs)
-
-
 def _outside(calendar: str, start: int, end: int) -> Iterable[Interval]:
     """Return what lies between the sessions; of more days than asked for, so that there is always one."""
     first, last = _moment(start) - timedelta(days=10), _moment(end) + timedelta(days=10)
     at = start
-    for opens, closes in _sessions(calendar, f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}"):
+    for session in sessions_of(calendar, first.date(), last.date()):
+        opens, closes = (int(one.timestamp()) * SECOND for one in (session.opens, session.closes))
         if opens > at:
             yield at, opens
         at = max(at, closes)

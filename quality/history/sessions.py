@@ -1,9 +1,11 @@
 """When a market is open: exchange sessions, or around the clock."""
 
-from datetime import date, timedelta
+from datetime import date
 from functools import lru_cache
 
 import polars as pl
+
+from contracts.calendars import sessions_of
 
 UTC = pl.Datetime("us", "UTC")
 
@@ -11,16 +13,12 @@ UTC = pl.Datetime("us", "UTC")
 @lru_cache(maxsize=16)
 def sessions(first: date, last: date) -> pl.DataFrame:
     """Return the sessions of New York's stock exchange between two days: day, open and close (UTC)."""
-    import exchange_calendars as xcals
-
-    # A calendar of a few days has no session at all where these are holidays, which it refuses.
-    calendar = xcals.get_calendar("XNYS", start=first - timedelta(days=10), end=last + timedelta(days=10))
-    schedule = calendar.schedule
+    found = sessions_of("XNYS", first, last)
     return pl.DataFrame(
         {
-            "day": [one.date() for one in schedule.index],
-            "open": [one.to_pydatetime() for one in schedule["open"]],
-            "close": [one.to_pydatetime() for one in schedule["close"]],
+            "day": [one.day for one in found],
+            "open": [one.opens for one in found],
+            "close": [one.closes for one in found],
         },
         schema={"day": pl.Date, "open": UTC, "close": UTC},
-    ).filter(pl.col("day").is_between(first, last))
+    )

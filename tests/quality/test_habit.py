@@ -101,7 +101,7 @@ def test_a_window_that_cannot_be_read_is_refused(text: str) -> None:
 
 
 def test_a_calendar_that_does_not_exist_is_named() -> None:
-    with pytest.raises(TerminalError, match="there is no calendar 'MOON'"):
+    with pytest.raises(TerminalError, match="there is no trading calendar 'MOON'"):
         Closures({"v": "MOON"}).closed("v", at(0, 0), at(1, 0))
 
 
