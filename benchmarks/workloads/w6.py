@@ -3,8 +3,10 @@ one vector read from Redis.
 """
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import psutil
@@ -59,69 +61,64 @@ def run_w6(platform: Platform, rows: int, rounds: int, progress: Progress) -> li
 
 
 def _online(system: System, platform: Platform, folder: Path, rounds: int, progress: Progress) -> Result:
-    environment = environment_of(system.environment)
-    if environment.missing:
-        return Result(ONLINE, system.name, "redis", absent=environment.missing, note=system.note)
     reads = WARM_READS + READS
     more = {"url": platform.settings.cache.url, "folder": str(folder)}
+
+    def seen(told: dict[str, Any]) -> tuple[bool, str]:
+        wrong = told["wrong"]
+        return not wrong, f"{wrong:,} of {reads:,} vectors wrong" if wrong else "every vector as written"
+
     job = Job(system.script, "", "", "", {0: reads}, 1, platform.peer_port, more)
-    script = Script(f"benchmarks.peers.{system.script}", environment, job)
-    done: list[Round] = []
-    absent = ""
-    try:
-        for number in range(rounds + 1):
-            progress.now(f"{ONLINE} {system.name}: {'warm-up' if number == 0 else f'round {number}'}")
-            with Watch([script.process], []) as watch:
-                told = script.round(number, DEADLINE_S)
-            seconds = told.pop("ended") - told.pop("began")
-            wrong = told["wrong"]
-            note = f"{wrong:,} of {reads:,} vectors wrong" if wrong else "every vector as written"
-            one = Round(reads, seconds, watch.cpu_s, 0.0, watch.peak_mb, not wrong, note, told)
-            progress.done(f"{ONLINE} {system.name} {number or 'warm-up'}: {told['latency_ms']}, {note}")
-            if number:
-                done.append(one)
-    except ScriptFailedError as error:
-        absent = str(error)
-        progress.done(f"{ONLINE} {system.name}: {error}")
-    finally:
-        script.close()
-    # Of several rounds the one in the middle.
-    middle = sorted(done, key=lambda one: float(one.details["latency_ms"]["p99"]))[len(done) // 2] if done else None
-    details = middle.details if middle else {}
-    return Result(ONLINE, system.name, "redis", rounds=tuple(done), absent=absent, note=system.note, details=details)
+    return _played(ONLINE, "redis", system, job, rounds, progress, seen)
 
 
 def _measured(system: System, made: Made, folder: Path, rounds: int, progress: Progress) -> Result:
-    environment = environment_of(system.environment)
-    if environment.missing:
-        return Result(WORKLOAD, system.name, "parquet", absent=environment.missing, note=system.note)
     out = folder / f"{system.script}.parquet"
     more = {"rows": str(made.rows), "labels": str(made.labels), "out": str(out), "folder": str(folder)}
+
+    def seen(told: dict[str, Any]) -> tuple[bool, str]:
+        judged = judge(made, pl.read_parquet(out, columns=["label", ROW]))
+        # The next round writes its own.
+        out.unlink()
+        told |= {"leaked": judged.leaked, "wrong": judged.wrong, "tried": judged.tried}
+        return not judged.leaked and not judged.wrong, judged.note
+
     job = Job(system.script, "", "", "", {0: len(made.label_time)}, psutil.cpu_count() or 1, 0, more)
+    return _played(WORKLOAD, "parquet", system, job, rounds, progress, seen)
+
+
+def _played(
+    workload: str,
+    form: str,
+    system: System,
+    job: Job,
+    rounds: int,
+    progress: Progress,
+    seen: Callable[[dict[str, Any]], tuple[bool, str]],
+) -> Result:
+    """Do a warm-up round and those that count; `seen` judges each by what it told, and may add to that."""
+    environment = environment_of(system.environment)
+    if environment.missing:
+        return Result(workload, system.name, form, absent=environment.missing, note=system.note)
     script = Script(f"benchmarks.peers.{system.script}", environment, job)
     done: list[Round] = []
     absent = ""
     try:
         for number in range(rounds + 1):
-            progress.now(f"{WORKLOAD} {system.name}: {'warm-up' if number == 0 else f'round {number}'}")
-            out.unlink(missing_ok=True)
+            progress.now(f"{workload} {system.name}: {'warm-up' if number == 0 else f'round {number}'}")
             with Watch([script.process], []) as watch:
                 told = script.round(number, DEADLINE_S)
             seconds = told.pop("ended") - told.pop("began")
-            judged = judge(made, pl.read_parquet(out, columns=["label", ROW]))
-            exact = not judged.leaked and not judged.wrong
-            details = {"leaked": judged.leaked, "wrong": judged.wrong, "tried": judged.tried}
-            one = Round(job.events, seconds, watch.cpu_s, 0.0, watch.peak_mb, exact, judged.note, details)
-            progress.done(f"{WORKLOAD} {system.name} {number or 'warm-up'}: {seconds:.1f} s, {one.note}")
+            right, note = seen(told)
+            said = f"{told['latency_ms']}, {note}" if "latency_ms" in told else f"{seconds:.1f} s, {note}"
+            progress.done(f"{workload} {system.name} {number or 'warm-up'}: {said}")
             if number:
-                done.append(one)
+                done.append(Round(job.events, seconds, watch.cpu_s, 0.0, watch.peak_mb, right, note, told))
     except ScriptFailedError as error:
         absent = str(error)
-        progress.done(f"{WORKLOAD} {system.name}: {error}")
+        progress.done(f"{workload} {system.name}: {error}")
     finally:
         script.close()
-        out.unlink(missing_ok=True)
-    details = done[-1].details if done else {}
-    return Result(
-        WORKLOAD, system.name, "parquet", rounds=tuple(done), absent=absent, note=system.note, details=details
-    )
+    # What stands for all of them: the round in the middle.
+    middle = sorted(done, key=lambda one: one.seconds)[len(done) // 2].details if done else {}
+    return Result(workload, system.name, form, rounds=tuple(done), absent=absent, note=system.note, details=middle)
